@@ -1,0 +1,5 @@
+"""Addresses of health, metrics and the API's documents."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

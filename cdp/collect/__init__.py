@@ -1,0 +1,1 @@
+"""How data come in: the tracking API, file import, rejects."""

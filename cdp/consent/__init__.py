@@ -1,0 +1,1 @@
+"""May we: purposes, the ledger, the gate, suppression."""

@@ -1,0 +1,1 @@
+"""A closed set without Django: errors, ids, time, crypto, identifier normalising."""

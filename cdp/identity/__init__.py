@@ -1,0 +1,1 @@
+"""Who is this: identifiers, matching, merge and unmerge."""

@@ -1,0 +1,1 @@
+"""One person after resolution: profiles, traits, the trait catalogue, the profile API."""

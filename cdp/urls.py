@@ -1,0 +1,12 @@
+"""Every address of the service. Names slices by string only."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("cdp.access.urls")),
+    path("", include("cdp.collect.urls")),
+    path("api/v1/", include("cdp.profiles.urls")),
+    path("api/v1/", include("segments.urls")),
+    path("admin/", admin.site.urls),
+]

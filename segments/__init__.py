@@ -1,0 +1,1 @@
+"""WHAT WE DO about it: computed traits, segments, audiences, destinations, activation, measurement."""

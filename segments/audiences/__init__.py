@@ -1,0 +1,1 @@
+"""Who is in: membership, history, preview, holdout, schedule."""

@@ -1,0 +1,1 @@
+"""The segment language: parse, validate, lower, compile, explain, fingerprint."""
