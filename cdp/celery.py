@@ -10,8 +10,16 @@ app = Celery("cdp")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(
     [
-        "cdp.access", "cdp.events", "cdp.profiles", "cdp.consent", "cdp.identity", "cdp.collect",
-        "segments.computed_traits", "segments.definition", "segments.audiences", "segments.activation",
+        "cdp.access",
+        "cdp.events",
+        "cdp.profiles",
+        "cdp.consent",
+        "cdp.identity",
+        "cdp.collect",
+        "segments.computed_traits",
+        "segments.definition",
+        "segments.audiences",
+        "segments.activation",
         "segments.measurement",
     ]
 )

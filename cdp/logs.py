@@ -13,7 +13,19 @@ EMAIL = re.compile(r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}")
 DIGEST = re.compile(r"\b[0-9a-fA-F]{64}\b")
 PHONE = re.compile(r"(?<![\w.:\-])\+?\d(?:[ ().\-]?\d){9,14}(?![\w.:\-])")
 BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}")
-SENSITIVE_KEYS = {"authorization", "token", "secret", "password", "api_key", "write_key", "email", "phone", "body", "value", "traits"}
+SENSITIVE_KEYS = {
+    "authorization",
+    "token",
+    "secret",
+    "password",
+    "api_key",
+    "write_key",
+    "email",
+    "phone",
+    "body",
+    "value",
+    "traits",
+}
 PLACEHOLDER = "[redacted]"
 
 
@@ -51,7 +63,9 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer: Any = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    )
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -64,5 +78,9 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}, "django.server": {"level": "WARNING"}},
+        "loggers": {
+            "httpx": {"level": "WARNING"},
+            "httpcore": {"level": "WARNING"},
+            "django.server": {"level": "WARNING"},
+        },
     }

@@ -45,7 +45,9 @@ def required(value: str, name: str) -> str:
     if value:
         return value
     if PRODUCTION:
-        raise ImproperlyConfigured(f"{name.upper()} is empty. Set it (or {name.upper()}_FILE) before starting in production.")
+        raise ImproperlyConfigured(
+            f"{name.upper()} is empty. Set it (or {name.upper()}_FILE) before starting in production."
+        )
     return local_secret(name)
 
 
@@ -106,7 +108,9 @@ def database_from_url(url: str) -> dict[str, object]:
     """A ``DATABASES`` entry from ``postgresql://user:password@host:port/name?host=/socket``. PostgreSQL only."""
     parts = urlsplit(url)
     if parts.scheme not in {"postgresql", "postgres"}:
-        raise ImproperlyConfigured("DATABASE_URL: only postgresql:// is supported, since consent and identity rely on PostgreSQL.")
+        raise ImproperlyConfigured(
+            "DATABASE_URL: only postgresql:// is supported, since consent and identity rely on PostgreSQL."
+        )
     query = {k: v[-1] for k, v in parse_qs(parts.query).items()}
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -128,7 +132,9 @@ def resolved_database_url() -> str:
     if address.exists():
         return address.read_text(encoding="utf-8").strip()
     if PRODUCTION:
-        raise ImproperlyConfigured("DATABASE_URL is empty. Set it (or DATABASE_URL_FILE) before starting in production.")
+        raise ImproperlyConfigured(
+            "DATABASE_URL is empty. Set it (or DATABASE_URL_FILE) before starting in production."
+        )
     return "postgresql://postgres@127.0.0.1:5432/cdp"
 
 
@@ -154,8 +160,15 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static_collected"
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(DATA_DIR / "files")}},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage" if PRODUCTION else "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(DATA_DIR / "files")},
+    },
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
 }
 WHITENOISE_USE_FINDERS = not PRODUCTION
 CDP_EVENT_STORAGE_URL = CONFIG.cdp_event_storage_url or (DATA_DIR / "events").as_uri()

@@ -14,7 +14,9 @@ class Source(models.Model):
     title = models.CharField(max_length=80)
     kind = models.CharField(max_length=10, choices=[(k, k) for k in ("web", "server", "app", "file")])
     write_key = models.CharField(max_length=64, unique=True)
-    allowed_origins = models.TextField(blank=True, help_text="One origin a line; empty lets no browser in but servers still work.")
+    allowed_origins = models.TextField(
+        blank=True, help_text="One origin a line; empty lets no browser in but servers still work."
+    )
     is_enabled = models.BooleanField(default=True)
     is_made_up = models.BooleanField(default=False, help_text="Demo data that were generated; every page says so.")
     created_at = models.DateTimeField(db_default=Now())

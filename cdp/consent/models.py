@@ -20,7 +20,9 @@ class Purpose(models.Model):
     title = models.CharField(max_length=80)
     description = models.CharField(max_length=300, blank=True)
     position = models.SmallIntegerField(default=0)
-    expires_after_days = models.IntegerField(null=True, blank=True, help_text="Ask again after this many days; empty never expires.")
+    expires_after_days = models.IntegerField(
+        null=True, blank=True, help_text="Ask again after this many days; empty never expires."
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -65,7 +67,9 @@ class ConsentRecord(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["source_no", "idempotency_key", "purpose"], name="one_consent_effect_per_key")
+            models.UniqueConstraint(
+                fields=["source_no", "idempotency_key", "purpose"], name="one_consent_effect_per_key"
+            )
         ]
 
     def __str__(self) -> str:
@@ -82,7 +86,9 @@ class ConsentState(models.Model):
     since = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)
     record_no = models.BigIntegerField(help_text="The record that decided.")
-    is_conflict = models.BooleanField(default=False, help_text="Identifiers of this person disagree; the most restrictive holds.")
+    is_conflict = models.BooleanField(
+        default=False, help_text="Identifiers of this person disagree; the most restrictive holds."
+    )
 
     class Meta:
         indexes = [models.Index(fields=["purpose", "state"], name="consent_by_purpose")]
@@ -106,7 +112,9 @@ class Suppression(models.Model):
 class DestinationPurpose(models.Model):
     """Which purposes must all be granted before a person may go to a destination. Unmapped means unusable."""
 
-    destination = models.CharField(max_length=60, unique=True, help_text="Destination slug, e.g. meta_custom_audiences.")
+    destination = models.CharField(
+        max_length=60, unique=True, help_text="Destination slug, e.g. meta_custom_audiences."
+    )
     purposes = ArrayField(models.CharField(max_length=40), help_text="Purpose keys.")
     created_at = models.DateTimeField(db_default=Now())
 

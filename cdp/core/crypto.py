@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 NONCE_BYTES = 12
 KEY_ID_BYTES = 1
@@ -56,7 +56,9 @@ class Keyring:
             raise DecryptionError("the value cannot be decrypted with the configured keys")
         nonce = sealed[KEY_ID_BYTES : KEY_ID_BYTES + NONCE_BYTES]
         try:
-            plain = AESGCM(self.encryption_keys[sealed[0]]).decrypt(nonce, sealed[KEY_ID_BYTES + NONCE_BYTES :], context)
+            plain = AESGCM(self.encryption_keys[sealed[0]]).decrypt(
+                nonce, sealed[KEY_ID_BYTES + NONCE_BYTES :], context
+            )
         except InvalidTag as error:
             raise DecryptionError("the value cannot be decrypted with the configured keys") from error
         return plain.decode()

@@ -8,8 +8,17 @@ from django.db import models
 from django.db.models.functions import Now
 
 __all__ = [
-    "ErasedIdentifier", "Event", "EventFile", "EventName", "EventProperty", "IdentifierOverlay", "InboxEvent",
-    "MessageKey", "Order", "OutboxMessage", "StoreMark",
+    "ErasedIdentifier",
+    "Event",
+    "EventFile",
+    "EventName",
+    "EventProperty",
+    "IdentifierOverlay",
+    "InboxEvent",
+    "MessageKey",
+    "Order",
+    "OutboxMessage",
+    "StoreMark",
 ]
 
 
@@ -84,7 +93,9 @@ class EventFile(models.Model):
     path = models.TextField(unique=True, help_text="Below the storage root, e.g. hot/day=2026-11-23/….parquet")
     kind = models.CharField(max_length=10, choices=[("hot", "hot"), ("compacted", "compacted")])
     day = models.DateField(null=True, help_text="Hot files: the UTC day of the flush.")
-    month = models.DateField(null=True, help_text="Compacted files: first day of the month the events occurred in (UTC).")
+    month = models.DateField(
+        null=True, help_text="Compacted files: first day of the month the events occurred in (UTC)."
+    )
     bucket = models.SmallIntegerField(null=True)
     buckets = models.SmallIntegerField(null=True)
     rows = models.BigIntegerField()
@@ -183,7 +194,9 @@ class Order(models.Model):
     amount = models.DecimalField(max_digits=18, decimal_places=4, help_text="Net of refunds, in `currency`.")
     currency = models.CharField(max_length=3)
     items = models.IntegerField(null=True)
-    status = models.CharField(max_length=12, default="completed", choices=[(s, s) for s in ("completed", "refunded", "cancelled")])
+    status = models.CharField(
+        max_length=12, default="completed", choices=[(s, s) for s in ("completed", "refunded", "cancelled")]
+    )
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -17,7 +17,9 @@ class IdentifierType(models.Model):
     is_known = models.BooleanField(help_text="Tells who a person is (account, email, phone), not only which device.")
     is_unique = models.BooleanField(default=False, help_text="A profile holds at most one value, e.g. user_id.")
     max_per_profile = models.SmallIntegerField(default=50)
-    max_profiles = models.SmallIntegerField(default=25, help_text="Seen with more people than this it joins nobody (shared device).")
+    max_profiles = models.SmallIntegerField(
+        default=25, help_text="Seen with more people than this it joins nobody (shared device)."
+    )
     blocked_values = ArrayField(models.CharField(max_length=80), default=list, blank=True)
 
     class Meta:
@@ -40,7 +42,9 @@ class Identifier(models.Model):
     source_no = models.BigIntegerField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["type", "blind_index"], name="one_identifier_per_type_and_value")]
+        constraints = [
+            models.UniqueConstraint(fields=["type", "blind_index"], name="one_identifier_per_type_and_value")
+        ]
 
     def __str__(self) -> str:
         return f"identifier {self.identifier_no}"
@@ -53,7 +57,9 @@ class IdentityDecision(models.Model):
     """
 
     decision_no = models.BigAutoField(primary_key=True)
-    kind = models.CharField(max_length=12, choices=[(k, k) for k in ("created", "linked", "merged", "unmerged", "demoted", "blocked")])
+    kind = models.CharField(
+        max_length=12, choices=[(k, k) for k in ("created", "linked", "merged", "unmerged", "demoted", "blocked")]
+    )
     profile_no = models.BigIntegerField(db_index=True)
     other_profile_no = models.BigIntegerField(null=True, db_index=True)
     identifier_nos = ArrayField(models.BigIntegerField(), default=list)

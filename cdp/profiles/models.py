@@ -23,7 +23,9 @@ class Profile(models.Model):
     first_seen_at = models.DateTimeField(db_default=Now())
     last_seen_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
-    change_seq = models.BigIntegerField(db_default=0, db_index=True, help_text="Number of the last change; the snapshot reads above its own.")
+    change_seq = models.BigIntegerField(
+        db_default=0, db_index=True, help_text="Number of the last change; the snapshot reads above its own."
+    )
     is_identified = models.BooleanField(db_default=False, help_text="Holds a known identifier (account, email, phone).")
     merged_into_no = models.BigIntegerField(null=True)
     erased_at = models.DateTimeField(null=True)
@@ -100,7 +102,9 @@ class ProfileSnapshot(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["group"], condition=models.Q(removed_at=None), name="one_current_snapshot_per_group")
+            models.UniqueConstraint(
+                fields=["group"], condition=models.Q(removed_at=None), name="one_current_snapshot_per_group"
+            )
         ]
 
     def __str__(self) -> str:

@@ -40,7 +40,9 @@ class AudienceTarget(models.Model):
     fence = models.BigIntegerField(db_default=0)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["audience", "connection"], name="one_target_per_audience_and_connection")]
+        constraints = [
+            models.UniqueConstraint(fields=["audience", "connection"], name="one_target_per_audience_and_connection")
+        ]
 
     def __str__(self) -> str:
         return f"{self.audience} → {self.connection}"
@@ -59,15 +61,23 @@ class SentEntry(models.Model):
     seq = models.BigIntegerField()
     sent_seq = models.BigIntegerField(default=0, help_text="Highest seq that a batch carried.")
     acknowledged_seq = models.BigIntegerField(default=0)
-    is_on_list = models.BooleanField(null=True, help_text="As far as acknowledged: true, false, or unknown (in flight).")
+    is_on_list = models.BooleanField(
+        null=True, help_text="As far as acknowledged: true, false, or unknown (in flight)."
+    )
     members = models.JSONField(default=list, help_text="Digests as sent, so that a removal works after erasure.")
-    cause = models.CharField(max_length=30, blank=True, help_text="joined, left, consent_withdrawn, suppressed, erased, held_out …")
+    cause = models.CharField(
+        max_length=30, blank=True, help_text="joined, left, consent_withdrawn, suppressed, erased, held_out …"
+    )
     wanted_at = models.DateTimeField(db_default=Now())
     acknowledged_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name_plural = "sent entries"
-        indexes = [models.Index(fields=["target_no"], condition=~models.Q(seq=models.F("acknowledged_seq")), name="entries_open")]
+        indexes = [
+            models.Index(
+                fields=["target_no"], condition=~models.Q(seq=models.F("acknowledged_seq")), name="entries_open"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"entry of target {self.target_no}"
@@ -82,18 +92,26 @@ class Sync(models.Model):
     state = models.CharField(
         max_length=12,
         default="planning",
-        choices=[(s, s) for s in ("planning", "stopped", "sending", "sent", "partial", "failed", "no_change", "cancelled")],
+        choices=[
+            (s, s) for s in ("planning", "stopped", "sending", "sent", "partial", "failed", "no_change", "cancelled")
+        ],
     )
     segment_version = models.IntegerField(null=True)
-    reach = models.JSONField(default=dict, help_text="members, held_out, consent, suppressed, identifier: counts of the waterfall.")
+    reach = models.JSONField(
+        default=dict, help_text="members, held_out, consent, suppressed, identifier: counts of the waterfall."
+    )
     to_add = models.BigIntegerField(default=0)
     to_remove = models.BigIntegerField(default=0)
     on_list_before = models.BigIntegerField(default=0)
     accepted = models.BigIntegerField(default=0)
     rejected = models.BigIntegerField(default=0)
-    dropped_at_send = models.BigIntegerField(default=0, help_text="Adds that the gate refused in the moment of sending.")
+    dropped_at_send = models.BigIntegerField(
+        default=0, help_text="Adds that the gate refused in the moment of sending."
+    )
     reason = models.CharField(max_length=400, blank=True)
-    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     started_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
 

@@ -20,7 +20,9 @@ class Membership(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["segment_no", "profile_no"], condition=models.Q(exited_at=None), name="one_open_membership")
+            models.UniqueConstraint(
+                fields=["segment_no", "profile_no"], condition=models.Q(exited_at=None), name="one_open_membership"
+            )
         ]
         indexes = [
             models.Index(fields=["profile_no"], condition=models.Q(exited_at=None), name="open_memberships_of_profile"),
@@ -69,7 +71,10 @@ class Audience(models.Model):
     key = models.SlugField(max_length=60, unique=True)
     title = models.CharField(max_length=80)
     segment = models.ForeignKey("segments.Segment", on_delete=models.PROTECT, related_name="audiences")
-    purposes = ArrayField(models.CharField(max_length=40), help_text="Purpose keys that must all be granted, besides the destination's own.")
+    purposes = ArrayField(
+        models.CharField(max_length=40),
+        help_text="Purpose keys that must all be granted, besides the destination's own.",
+    )
     holdout_share = models.FloatField(default=0.1, validators=[MinValueValidator(0), MaxValueValidator(0.9)])
     holdout_salt = models.CharField(max_length=40, help_text="Decides who is held out; never changed once used.")
     is_paused = models.BooleanField(default=False)

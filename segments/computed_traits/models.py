@@ -11,10 +11,14 @@ class ModelRun(models.Model):
 
     run_no = models.BigAutoField(primary_key=True)
     group = models.CharField(max_length=20, choices=[(g, g) for g in ("rfm", "ltv", "cluster", "intent")])
-    state = models.CharField(max_length=10, default="running", choices=[(s, s) for s in ("running", "published", "refused", "failed")])
+    state = models.CharField(
+        max_length=10, default="running", choices=[(s, s) for s in ("running", "published", "refused", "failed")]
+    )
     reason = models.CharField(max_length=400, blank=True, help_text="Why it was refused or failed, in one sentence.")
     as_of = models.DateTimeField()
-    method = models.CharField(max_length=40, blank=True, help_text="The rung of the ladder that was used, e.g. bgnbd_gammagamma.")
+    method = models.CharField(
+        max_length=40, blank=True, help_text="The rung of the ladder that was used, e.g. bgnbd_gammagamma."
+    )
     unit = models.CharField(max_length=10, default="day", help_text="Time unit of the parameters: day or week.")
     parameters = models.JSONField(default=dict)
     report = models.JSONField(default=dict, help_text="Held-out errors, baselines, decile table, notes.")

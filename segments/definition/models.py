@@ -14,9 +14,15 @@ class Segment(models.Model):
     key = models.SlugField(max_length=60, unique=True)
     title = models.CharField(max_length=80)
     description = models.CharField(max_length=300, blank=True)
-    state = models.CharField(max_length=10, default="draft", choices=[(s, s) for s in ("draft", "counting", "ready", "failed", "archived")])
-    error = models.CharField(max_length=400, blank=True, help_text="Why the last count failed; the last good members stay.")
-    current_version = models.ForeignKey("SegmentVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(
+        max_length=10, default="draft", choices=[(s, s) for s in ("draft", "counting", "ready", "failed", "archived")]
+    )
+    error = models.CharField(
+        max_length=400, blank=True, help_text="Why the last count failed; the last good members stay."
+    )
+    current_version = models.ForeignKey(
+        "SegmentVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     size = models.BigIntegerField(null=True)
     evaluated_at = models.DateTimeField(null=True)
     evaluated_version = models.IntegerField(null=True)
@@ -36,7 +42,9 @@ class SegmentVersion(models.Model):
     segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="versions")
     version = models.IntegerField()
     definition = models.JSONField()
-    fingerprint = models.CharField(max_length=64, help_text="Order-insensitive SHA-256: equal for rules that mean the same text.")
+    fingerprint = models.CharField(
+        max_length=64, help_text="Order-insensitive SHA-256: equal for rules that mean the same text."
+    )
     sentence = models.TextField()
     reason = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
