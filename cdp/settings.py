@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "segments.apps.SegmentsConfig",
 ]
 MIDDLEWARE = [
+    "cdp.access.middleware.request_context",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
@@ -219,6 +220,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "cdp.access.schema.errors_declare",
+    ],
 }
 
 
@@ -236,8 +241,15 @@ def pgmq_broker_url(database_url: str) -> str:
 
 
 CELERY_BROKER_URL = CONFIG.celery_broker_url or pgmq_broker_url(DATABASE_URL)
+# Measured on 2 cores: 37 ms from publishing to the start of a task on an idle worker (the default second between polls: 250 ms).
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"init_extension": False, "visibility_timeout": 900, "wait_time_seconds": 1, "poll_interval_ms": 50}
+    {
+        "init_extension": False,
+        "visibility_timeout": 900,
+        "wait_time_seconds": 1,
+        "poll_interval_ms": 50,
+        "polling_interval": 0.05,
+    }
     if CELERY_BROKER_URL.startswith("pgmq")
     else {"visibility_timeout": 900, "unacked_restore_throttle": 1}
     if CELERY_BROKER_URL.startswith("redis")
@@ -245,24 +257,32 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 )
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_TASK_TIME_LIMIT = 840
+CELERY_TASK_TIME_LIMIT = 840  # below the visibility time-out, so that no message is delivered again while its task runs
 CELERY_TASK_SOFT_TIME_LIMIT = 780
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # its broadcast queue would be polled in turn with the work
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # in memory: the schedule is static, and a file could be torn by a kill
+
+
+def tick(task: str, seconds: float) -> dict[str, object]:
+    """One row of the schedule. A tick that waited for a worker longer than a minute is dropped: the next ones do its work."""
+    return {"task": task, "schedule": seconds, "options": {"expires": max(60.0, seconds)}}
+
+
 # Ticks only: each claims rows that are due, so a tick too many costs nothing.
 CELERY_BEAT_SCHEDULE = {
-    "heartbeat": {"task": "cdp.access.tasks.heartbeat", "schedule": 10.0},
-    "inbox": {"task": "cdp.collect.tasks.inbox_drain", "schedule": 1.0},
-    "flush": {"task": "cdp.events.tasks.events_flush", "schedule": 30.0},
-    "store-upkeep": {"task": "cdp.events.tasks.store_upkeep", "schedule": 300.0},
-    "segments": {"task": "segments.audiences.tasks.segments_evaluate_due", "schedule": 15.0},
-    "audiences": {"task": "segments.activation.tasks.audiences_sync_due", "schedule": 15.0},
-    "removals": {"task": "segments.activation.tasks.removals_send", "schedule": 5.0},
-    "acknowledgements": {"task": "segments.activation.tasks.batches_poll", "schedule": 10.0},
-    "computed-traits": {"task": "segments.computed_traits.tasks.traits_compute_due", "schedule": 3600.0},
+    "heartbeat": tick("cdp.access.tasks.heartbeat", 10.0),
+    "inbox": tick("cdp.collect.tasks.inbox_drain", 1.0),
+    "flush": tick("cdp.events.tasks.events_flush", 30.0),
+    "store-upkeep": tick("cdp.events.tasks.store_upkeep", 300.0),
+    "segments": tick("segments.audiences.tasks.segments_evaluate_due", 15.0),
+    "audiences": tick("segments.activation.tasks.audiences_sync_due", 15.0),
+    "removals": tick("segments.activation.tasks.removals_send", 5.0),
+    "acknowledgements": tick("segments.activation.tasks.batches_poll", 10.0),
+    "computed-traits": tick("segments.computed_traits.tasks.traits_compute_due", 300.0),
 }
 
 LOGGING = logging_config(CONFIG.cdp_log_format, CONFIG.cdp_log_level)

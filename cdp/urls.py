@@ -10,3 +10,8 @@ urlpatterns = [
     path("api/v1/", include("segments.urls")),
     path("admin/", admin.site.urls),
 ]
+
+handler400 = "cdp.access.pages.bad_request"
+handler403 = "cdp.access.pages.permission_denied"
+handler404 = "cdp.access.pages.not_found"
+handler500 = "cdp.access.pages.server_error"
