@@ -4,7 +4,10 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
-__all__ = ["AudienceTarget", "Connection", "SentEntry", "Sync", "SyncBatch", "SyncOutcome"]
+__all__ = ["AudienceTarget", "Connection", "RemovalReceipt", "SentEntry", "Sync", "SyncBatch", "SyncOutcome"]
+
+# Causes that no stop holds back: they leave in their own lane.
+OPT_OUT_CAUSES = ("consent_withdrawn", "suppressed", "erased", "identity_changed")
 
 
 class Connection(models.Model):
@@ -36,8 +39,10 @@ class AudienceTarget(models.Model):
     due_at = models.DateTimeField(db_default=Now(), db_index=True)
     max_removal_share = models.FloatField(default=0.2)
     is_enabled = models.BooleanField(default=True)
-    leased_until = models.DateTimeField(null=True)
-    fence = models.BigIntegerField(db_default=0)
+    fence = models.BigIntegerField(
+        db_default=0, help_text="Grows with every writer; one that was overtaken writes no more."
+    )
+    last_seq = models.BigIntegerField(db_default=0, help_text="The last wish's number; see SentEntry.")
 
     class Meta:
         constraints = [
@@ -49,9 +54,12 @@ class AudienceTarget(models.Model):
 
 
 class SentEntry(models.Model):
-    """What the network was told about one person: the acknowledged and the wanted state, and the digests that were sent.
+    """A person who is, or may be, on a list: the wish, how far it got, and the digests that were sent.
 
-    ``seq`` grows with every wish; a batch that carries an older one does nothing. Kept after erasure until removed.
+    ``seq`` is the target's number of the last wish, ``sent_seq`` that of the batch that last carried the person,
+    ``acknowledged_seq`` that of the last one the network answered for. A batch only settles what it carried itself, so an
+    older one does nothing. A row is written before the first request and deleted when the removal is confirmed: nobody
+    without a row is on the list.
     """
 
     target_no = models.BigIntegerField()
@@ -62,22 +70,19 @@ class SentEntry(models.Model):
     sent_seq = models.BigIntegerField(default=0, help_text="Highest seq that a batch carried.")
     acknowledged_seq = models.BigIntegerField(default=0)
     is_on_list = models.BooleanField(
-        null=True, help_text="As far as acknowledged: true, false, or unknown (in flight)."
+        null=True,
+        help_text="As far as acknowledged: true, false (refused), or unknown (in flight, or a partial answer).",
     )
     members = models.JSONField(default=list, help_text="Digests as sent, so that a removal works after erasure.")
     cause = models.CharField(
-        max_length=30, blank=True, help_text="joined, left, consent_withdrawn, suppressed, erased, held_out …"
+        max_length=30, blank=True, help_text="joined, left, consent_withdrawn, suppressed, erased, identity_changed."
     )
     wanted_at = models.DateTimeField(db_default=Now())
     acknowledged_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name_plural = "sent entries"
-        indexes = [
-            models.Index(
-                fields=["target_no"], condition=~models.Q(seq=models.F("acknowledged_seq")), name="entries_open"
-            )
-        ]
+        indexes = [models.Index(fields=["target_no"], condition=models.Q(wanted=False), name="entries_to_remove")]
 
     def __str__(self) -> str:
         return f"entry of target {self.target_no}"
@@ -93,17 +98,35 @@ class Sync(models.Model):
         max_length=12,
         default="planning",
         choices=[
-            (s, s) for s in ("planning", "stopped", "sending", "sent", "partial", "failed", "no_change", "cancelled")
+            (s, s)
+            for s in (
+                "planning",
+                "stopped",
+                "sending",
+                "confirming",
+                "sent",
+                "partial",
+                "failed",
+                "no_change",
+                "cancelled",
+            )
         ],
     )
     segment_version = models.IntegerField(null=True)
+    seq = models.BigIntegerField(default=0, help_text="The wish's number that this run's batches carry.")
     reach = models.JSONField(
         default=dict, help_text="members, held_out, consent, suppressed, identifier: counts of the waterfall."
     )
     to_add = models.BigIntegerField(default=0)
     to_remove = models.BigIntegerField(default=0)
+    planned_add = models.BinaryField(null=True, help_text="Roaring bitmap: who an approval would add.")
+    planned_remove = models.BinaryField(null=True, help_text="Roaring bitmap: who an approval would remove.")
+    removal_causes = models.JSONField(default=dict, help_text="Why people would leave: {cause: people}.")
+    warnings = models.JSONField(
+        default=list, help_text="Sentences that stop nothing, e.g. below the network's minimum."
+    )
     on_list_before = models.BigIntegerField(default=0)
-    accepted = models.BigIntegerField(default=0)
+    accepted = models.BigIntegerField(default=0, help_text="Confirmed by the network: added or removed.")
     rejected = models.BigIntegerField(default=0)
     dropped_at_send = models.BigIntegerField(
         default=0, help_text="Adds that the gate refused in the moment of sending."
@@ -125,11 +148,14 @@ class SyncBatch(models.Model):
     batch_no = models.BigAutoField(primary_key=True)
     sync = models.ForeignKey(Sync, on_delete=models.CASCADE, related_name="batches")
     batch_key = models.CharField(max_length=64, unique=True)
+    position = models.IntegerField(
+        default=0, help_text="1, 2, … within the run and operation; 0 for a part of a split batch."
+    )
     operation = models.CharField(max_length=6, choices=[("add", "add"), ("remove", "remove")])
     state = models.CharField(
         max_length=10,
         default="planned",
-        choices=[(s, s) for s in ("planned", "unknown", "accepted", "processed", "failed")],
+        choices=[(s, s) for s in ("planned", "unknown", "accepted", "processed", "failed", "split")],
     )
     entries = models.IntegerField()
     profile_nos = models.BinaryField(help_text="Roaring bitmap of the people in this batch.")
@@ -137,8 +163,12 @@ class SyncBatch(models.Model):
     request_ref = models.CharField(max_length=120, blank=True, help_text="The network's request or session id.")
     outcome = models.JSONField(default=dict)
     attempts = models.SmallIntegerField(default=0)
+    error = models.CharField(max_length=200, blank=True)
     retry_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
+    unsettled_until = models.DateTimeField(
+        null=True, help_text="A request of it got no answer and may still be applied until then."
+    )
     acknowledged_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -160,3 +190,31 @@ class SyncOutcome(models.Model):
 
     def __str__(self) -> str:
         return f"{self.outcome}: {self.code}"
+
+
+class RemovalReceipt(models.Model):
+    """Proof that an opted-out person left a list, and when. Outlives the entry and the person's erasure."""
+
+    receipt_no = models.BigAutoField(primary_key=True)
+    target = models.ForeignKey(AudienceTarget, on_delete=models.PROTECT, related_name="receipts")
+    profile_no = models.BigIntegerField(db_index=True)
+    cause = models.CharField(max_length=30, choices=[(c, c) for c in OPT_OUT_CAUSES])
+    received_at = models.DateTimeField(help_text="When the withdrawal was recorded.")
+    wanted_at = models.DateTimeField(help_text="When the removal was queued.")
+    sent_at = models.DateTimeField(null=True)
+    confirmed_at = models.DateTimeField(null=True)
+    attempts = models.SmallIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["target"], condition=models.Q(confirmed_at=None), name="receipts_open"),
+            models.Index(fields=["target", "-receipt_no"], name="receipts_by_target"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["target", "profile_no"], condition=models.Q(confirmed_at=None), name="one_open_receipt"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"receipt {self.receipt_no}"
