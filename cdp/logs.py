@@ -82,5 +82,7 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
             "django.server": {"level": "WARNING"},
+            # 4xx are logged by cdp.access.middleware, with the route instead of the path.
+            "django.request": {"level": "ERROR"},
         },
     }

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import psycopg
 import structlog
 from celery import current_app
 from django.db import Error as DatabaseFailure
@@ -57,7 +58,7 @@ def check_broker() -> Check:
     try:
         with current_app.connection_for_write(connect_timeout=BROKER_TIMEOUT_SECONDS) as broker:
             broker.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_TIMEOUT_SECONDS)
-    except (KombuError, OSError, DatabaseFailure) as error:
+    except (KombuError, OSError, psycopg.Error) as error:  # the last one: the broker may be PostgreSQL
         logger.warning("broker_unreachable", error=type(error).__name__)
         return Check("broker", False, "not reachable: see CELERY_BROKER_URL")
     return Check("broker", True, "reachable")

@@ -17,7 +17,7 @@ from cdp.access.health import readiness
 from cdp.core.errors import RejectedError
 from cdp.core.time import utc_now
 
-JSON_PATHS = ("/api/", "/v1/", "/beacon/", "/sourceConfig")
+JSON_PATHS = ("/api/", "/v1/", "/beacon/", "/sourceConfig", "/healthz", "/readyz")
 UP = metrics.Gauge("cdp_database_up", "1 when PostgreSQL answered this scrape.", (), "SELECT 1")
 
 
