@@ -72,7 +72,7 @@ class Event(models.Model):
     order_id = models.TextField(null=True)
     amount = models.DecimalField(max_digits=18, decimal_places=4, null=True)
     currency = models.CharField(max_length=3, null=True)
-    properties = models.JSONField()
+    properties = models.TextField(help_text="JSON, as sent.")
 
     class Meta:
         managed = False
@@ -107,6 +107,9 @@ class EventFile(models.Model):
     max_occurred_at = models.DateTimeField()
     overlay_seq = models.BigIntegerField(help_text="Overlay rows up to this number are folded in.")
     erased_seq = models.BigIntegerField(help_text="Tombstones up to this number are applied.")
+    property_types = models.JSONField(
+        default=dict, help_text="Declared properties that stand as typed columns: {key: type}."
+    )
     created_at = models.DateTimeField(db_default=Now())
     removed_at = models.DateTimeField(null=True, db_index=True)
 

@@ -1,0 +1,185 @@
+"""What analysis reads: every event that is committed, each once, with the profile of today and nobody erased.
+
+One REPEATABLE READ transaction takes the mark, the manifest, the corrections and the tail, so they belong together.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+from django.db import connection, transaction
+
+from cdp.events.manifest import files_live, mark_read, property_types_read
+from cdp.events.models import EventFile
+from cdp.events.parquet import events_schema
+from cdp.events.relation import FilePart, relation_sql
+from cdp.events.storage import Storage
+from cdp.events.store import store_open
+from cdp.events.tail import rows_read, typed
+
+__all__ = ["EventSnapshot", "events_open", "events_version", "snapshot_transaction"]
+
+VERSION_SQL = """
+SELECT (SELECT coalesce(sum(rows), 0) FROM cdp_eventfile WHERE removed_at IS NULL),
+       (SELECT coalesce(max(max_event_no), 0) FROM cdp_eventfile WHERE removed_at IS NULL),
+       (SELECT count(*) FROM cdp_event WHERE event_no > m.value),
+       (SELECT coalesce(max(event_no), 0) FROM cdp_event WHERE event_no > m.value),
+       (SELECT coalesce(sum(seq), 0) FROM cdp_identifieroverlay),
+       (SELECT count(*) FROM cdp_identifieroverlay),
+       (SELECT coalesce(sum(seq), 0) FROM cdp_erasedidentifier),
+       (SELECT coalesce(string_agg(key || ':' || value_type, ',' ORDER BY key), '') FROM cdp_eventproperty)
+FROM (SELECT coalesce(max(value), 0) AS value FROM cdp_storemark WHERE name = 'flushed') m
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """Overlay rows and tombstones that some live file has not taken in yet."""
+
+    overlay: pa.Table
+    erased: pa.Table
+
+
+class EventSnapshot:
+    """Files, corrections and tail of one moment. A context manager: files stay readable inside the block.
+
+    ``version`` changes whenever the answer of a query could.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        files: list[EventFile],
+        corrections: Corrections,
+        tail: pa.Table,
+        property_types: Mapping[str, str],
+        version: str,
+    ) -> None:
+        self.files = files
+        self.corrections = corrections
+        self.tail = tail
+        self.property_types = property_types
+        self.version = version
+        self._storage = storage
+        self._open = ExitStack()
+        self._paths: list[str] = []
+
+    def __enter__(self) -> "EventSnapshot":
+        self._paths = self._open.enter_context(self._storage.pinned([file.path for file in self.files]))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of the registered view."""
+        return events_schema(self.property_types)
+
+    def register(self, duck: Any, name: str = "events") -> None:
+        """Make this snapshot the view ``name`` of a DuckDB connection, in place of an earlier one.
+
+        The view answers until the snapshot is closed; it holds no rows itself but the tail's.
+        """
+        overlay, erased, tail = f"{name}__overlay", f"{name}__erased", f"{name}__tail"
+        duck.register(overlay, self.corrections.overlay)
+        duck.register(erased, self.corrections.erased)
+        duck.register(tail, self.tail)
+        parts = [file_part(file, path, self.corrections) for file, path in zip(self.files, self._paths, strict=True)]
+        held = tail if self.tail.num_rows or not parts else None
+        sql = relation_sql(parts, self.property_types, overlay, erased, held)
+        duck.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {sql}")
+
+
+def events_open(
+    *, occurred_from: dt.datetime | None = None, occurred_to: dt.datetime | None = None, store: Any = None
+) -> EventSnapshot:
+    """All events of this moment; with limits, at least those with ``occurred_from <= occurred_at < occurred_to``.
+
+    The limits only leave out whole files, so a query still states its own. Open it outside a transaction: inside one
+    it reads with that transaction's isolation.
+    """
+    with snapshot_transaction() as cursor:
+        cursor.execute(VERSION_SQL)
+        version = _version(cursor.fetchone())
+        property_types = property_types_read()
+        files = [
+            file
+            for file in files_live()
+            if (occurred_to is None or file.min_occurred_at < occurred_to)
+            and (occurred_from is None or file.max_occurred_at >= occurred_from)
+        ]
+        corrections = corrections_read(cursor, files)
+        tables = [typed(table, property_types)[0] for table in rows_read(cursor, "e.event_no > %s", [mark_read()])]
+    tail = pa.concat_tables([events_schema(property_types).empty_table(), *tables])
+    return EventSnapshot((store or store_open()).storage, files, corrections, tail, property_types, version)
+
+
+def events_version() -> str:
+    """``EventSnapshot.version`` of this moment, without opening one."""
+    with connection.cursor() as cursor:
+        cursor.execute(VERSION_SQL)
+        return _version(cursor.fetchone())
+
+
+@contextmanager
+def snapshot_transaction() -> Iterator[psycopg.Cursor[Any]]:
+    """A read-only transaction that sees one moment, and no partition goes away before it ends."""
+    inside = connection.in_atomic_block
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            if not inside:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute("LOCK TABLE ONLY cdp_event IN ACCESS SHARE MODE")  # before the moment is fixed
+        with psycopg.Cursor(connection.connection) as raw:
+            yield raw
+
+
+def corrections_read(cursor: psycopg.Cursor[Any], files: list[EventFile]) -> Corrections:
+    """Overlay rows and tombstones above the lowest number that one of ``files`` has taken in."""
+    oldest_overlay = min((file.overlay_seq for file in files), default=None)
+    oldest_erased = min((file.erased_seq for file in files), default=None)
+    cursor.execute(
+        "SELECT identifier_no, profile_no, seq FROM cdp_identifieroverlay WHERE seq > %s", [oldest_overlay], binary=True
+    )
+    overlay = _table(cursor.fetchall(), ["identifier_no", "profile_no", "seq"])
+    cursor.execute("SELECT identifier_no, seq FROM cdp_erasedidentifier WHERE seq > %s", [oldest_erased], binary=True)
+    return Corrections(overlay, _table(cursor.fetchall(), ["identifier_no", "seq"]))
+
+
+def file_part(file: EventFile, path: str, corrections: Corrections) -> FilePart:
+    """How to read ``file``: corrected only if a newer correction falls into its bucket."""
+    return FilePart(
+        path,
+        tuple(sorted(file.property_types.items())),
+        _concerns(corrections.overlay, file, file.overlay_seq),
+        _concerns(corrections.erased, file, file.erased_seq),
+    )
+
+
+def _concerns(corrections: pa.Table, file: EventFile, taken_in: int) -> bool:
+    if not corrections.num_rows:
+        return False
+    newer = pc.greater(corrections["seq"], taken_in)
+    if file.buckets and file.buckets > 1:
+        mask = file.buckets - 1  # buckets are a power of two
+        newer = pc.and_(newer, pc.equal(pc.bit_wise_and(corrections["identifier_no"], mask), file.bucket))
+    return bool(pc.any(newer).as_py())
+
+
+def _table(rows: list[Any], names: list[str]) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    return pa.table([pa.array(column, pa.int64()) for column in columns], names=names)
+
+
+def _version(row: Any) -> str:
+    return hashlib.sha256(repr(tuple(row)).encode()).hexdigest()[:32]
