@@ -24,14 +24,15 @@ ASCII_EMAIL = re.compile(
 )
 PLAIN_EMAIL = re.compile(r"[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+")
 PUNCTUATION = str.maketrans("", "", string.punctuation)
-MALE_WORDS = frozenset(
+MALE_WORDS = (
     "m male man boy he him his himself mr mister sir gentleman guy lad fellow chap bloke dude son father dad daddy papa uncle "
-    "nephew brother husband boyfriend groom widower king prince duke count emperor lord god".split()
+    "nephew brother husband boyfriend groom widower king prince duke count emperor lord god"
 )
-FEMALE_WORDS = frozenset(
+FEMALE_WORDS = (
     "f female woman girl she her hers herself ms mrs miss madam ma'am lady lass gal chick dame belle maiden daughter mother mom "
-    "mommy mama aunt niece sister wife girlfriend bride widow queen princess duchess countess empress goddess".split()
+    "mommy mama aunt niece sister wife girlfriend bride widow queen princess duchess countess empress goddess"
 )
+GENDER_LETTERS = dict.fromkeys(MALE_WORDS.split(), "m") | dict.fromkeys(FEMALE_WORDS.split(), "f")
 
 
 def trim(text: str) -> str | None:
@@ -156,8 +157,7 @@ def postal_code(text: str) -> str | None:
 
 
 def gender_letter(text: str) -> str | None:
-    word = text.strip().lower()
-    return "m" if word in MALE_WORDS else "f" if word in FEMALE_WORDS else None
+    return GENDER_LETTERS.get(text.strip().lower())
 
 
 def birth_date(text: str) -> str | None:
