@@ -8,3 +8,8 @@ class CdpConfig(AppConfig):
 
     name = "cdp"
     verbose_name = "People"
+
+    def ready(self) -> None:
+        from cdp.checks import checks_register
+
+        checks_register()

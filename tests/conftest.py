@@ -1,0 +1,51 @@
+"""What every test gets: files in a folder of its own, and an honest word when there is no browser."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NO_BROWSER = "no Chromium on this machine: the browser stories did NOT run (apt install chromium, or set CDP_CHROMIUM)"
+
+
+def chromium_find() -> str | None:
+    """Path of a Chromium, named by ``CDP_CHROMIUM`` or found on PATH."""
+    return os.environ.get("CDP_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """A Chromium to drive; the story is skipped loudly without one, and fails where CI says it must run."""
+    path = chromium_find()
+    if path is None and os.environ.get("CI") == "true":
+        pytest.fail(NO_BROWSER)
+    return path or pytest.skip(NO_BROWSER)
+
+
+@pytest.fixture(autouse=True)
+def own_files(settings: object, tmp_path: Path) -> Path:
+    """The data folder and the event store of this test: empty, and nobody else's."""
+    folder = tmp_path / "data"
+    settings.DATA_DIR = folder  # type: ignore[attr-defined]
+    settings.CDP_EVENT_STORAGE_URL = (folder / "events").as_uri()  # type: ignore[attr-defined]
+    return folder
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Soaks and measurements run only when asked for by name (``-m long``, ``-m bench``)."""
+    chosen = config.option.markexpr
+    for marker in ("long", "bench"):
+        if marker not in chosen:
+            skip = pytest.mark.skip(reason=f"{marker}: only with -m {marker}")
+            for item in items:
+                if item.get_closest_marker(marker):
+                    item.add_marker(skip)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it once more at the end, where it is read."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if any("no Chromium" in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(f"ATTENTION: {NO_BROWSER}", red=True, bold=True)
