@@ -40,7 +40,11 @@ def machine_line() -> str:
     """Cores, memory, Python and date of this run."""
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     model = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
         platform.processor(),
     )
     return (
@@ -60,7 +64,12 @@ def markdown(sections: dict[str, Sequence[Figure]]) -> str:
         "",
     ]
     for title, figures in sections.items():
-        lines += [f"## {title}", "", "| what | measured | reach | peer or raw engine in the same run | verdict | note |", "| --- | --- | --- | --- | --- | --- |"]
+        lines += [
+            f"## {title}",
+            "",
+            "| what | measured | reach | peer or raw engine in the same run | verdict | note |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
         lines += [f"| {f.what} | {f.measured} | {f.reach} | {f.peer} | {f.verdict} | {f.note} |" for f in figures]
         lines.append("")
     return "\n".join(lines)
