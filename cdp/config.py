@@ -56,6 +56,11 @@ class Config(BaseSettings):
     cdp_currency: str = Field(
         "USD", min_length=3, max_length=3, description="Currency of orders that name none, and of reports."
     )
+    cdp_phone_region: str = Field(
+        "",
+        pattern="^([A-Z]{2})?$",
+        description="Country (ISO, e.g. FR) of phone numbers written without `+`; empty refuses them.",
+    )
     cdp_demo: bool = Field(False, description="Marks every page as demo data.")
     cdp_csp_report_only: bool = Field(False, description="Report content-security violations instead of blocking them.")
     cdp_log_format: str = Field(

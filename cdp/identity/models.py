@@ -33,13 +33,18 @@ class Identifier(models.Model):
     """One (type, normalised value): encrypted, found by its keyed blind index, held by exactly one profile."""
 
     identifier_no = models.BigAutoField(primary_key=True)
-    type = models.ForeignKey(IdentifierType, on_delete=models.PROTECT, related_name="+")
+    type = models.ForeignKey(
+        IdentifierType, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     blind_index = models.BinaryField(max_length=32)
     value_encrypted = models.BinaryField()
     profile_no = models.BigIntegerField(db_index=True)
     first_seen_at = models.DateTimeField(db_default=Now())
     last_seen_at = models.DateTimeField(db_default=Now())
     source_no = models.BigIntegerField()
+    is_shared = models.BooleanField(
+        db_default=False, help_text="Was seen with more people than its type allows; it joins nobody any more."
+    )
 
     class Meta:
         constraints = [

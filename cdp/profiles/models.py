@@ -34,6 +34,11 @@ class Profile(models.Model):
     class Meta:
         verbose_name = "person"
         verbose_name_plural = "people"
+        indexes = [
+            models.Index(
+                fields=["merged_into_no"], condition=models.Q(merged_into_no__isnull=False), name="profiles_merged"
+            )
+        ]
 
     def __str__(self) -> str:
         return str(self.profile_id)
@@ -78,7 +83,9 @@ class ComputedTraits(models.Model):
     group = models.CharField(max_length=20)
     pk = models.CompositePrimaryKey("profile_no", "group")
     values = models.JSONField()
-    as_of = models.DateTimeField()
+    as_of = models.DateTimeField(
+        help_text="As of when the values last changed; the group's own as-of is its snapshot's."
+    )
     run_no = models.BigIntegerField()
 
     class Meta:
@@ -97,6 +104,8 @@ class ProfileSnapshot(models.Model):
     rows = models.BigIntegerField()
     change_seq = models.BigIntegerField(default=0, help_text="profiles: changes up to this number are in the file.")
     run_no = models.BigIntegerField(default=0)
+    as_of = models.DateTimeField(null=True, help_text="Computed groups: the moment the values hold for.")
+    columns_sha256 = models.CharField(max_length=64, blank=True, help_text="Which columns and types the file has.")
     created_at = models.DateTimeField(db_default=Now())
     removed_at = models.DateTimeField(null=True)
 
