@@ -18,11 +18,11 @@ EUROPE = {"GB", "DE", "FR", "ES", "NL"}
 FIRST_NAMES = (
     "Alex Ana Ben Carla Chris Dana Eli Emma Felix Grace Hana Ian Iris Jo Jonas Kim Lea Leo Lina "
     "Luis Maya Max Mia Nina Noah Olga Omar Paul Rosa Ruth Sam Sara Tim Tom Uma Vera Will Yara Zoe"
-).split()  # noqa: SIM905 - fifty lines otherwise
+)
 LAST_NAMES = (
     "Abel Baker Brandt Clark Costa Diaz Evans Fischer Garcia Green Hall Hoffman Ito Jansen Kelly Klein Lopez Martin Meyer "
     "Moore Novak Ortiz Patel Perez Reed Rossi Roux Sanchez Scott Silva Smith Stone Taylor Turner Vega Walker Weber Wood Young"
-).split()  # noqa: SIM905 - fifty lines otherwise
+)
 # Share of people who granted, denied or withdrew; the rest was never asked. By purpose, for people outside and inside Europe.
 CONSENT_SHARES = {
     "advertising": ((0.74, 0.12, 0.05), (0.55, 0.28, 0.06)),
@@ -50,10 +50,11 @@ class Person:
 def people_invent(first_days: Mapping[str, dt.date], seed: int) -> list[Person]:
     """One person per key of ``first_days`` (their first purchase), in key order; the same for the same seed."""
     chance = random.Random(seed)  # noqa: S311 - invented data, not a secret
+    first_names, last_names = FIRST_NAMES.split(), LAST_NAMES.split()
     countries, weights = list(COUNTRIES), list(COUNTRIES.values())
     people = []
     for user_id in sorted(first_days):
-        first, last = chance.choice(FIRST_NAMES), chance.choice(LAST_NAMES)
+        first, last = chance.choice(first_names), chance.choice(last_names)
         country = chance.choices(countries, weights)[0]
         email = f"{first}.{last}.{user_id}@{chance.choice(DOMAINS)}".lower()
         people.append(Person(user_id, email, first, last, country, LANGUAGES.get(country, "en"), first_days[user_id]))
