@@ -276,6 +276,7 @@ def tick(task: str, seconds: float) -> dict[str, object]:
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": tick("cdp.access.tasks.heartbeat", 10.0),
     "inbox": tick("cdp.collect.tasks.inbox_drain", 1.0),
+    "rejects": tick("cdp.collect.tasks.rejects_sweep", 3600.0),
     "flush": tick("cdp.events.tasks.events_flush", 30.0),
     "store-upkeep": tick("cdp.events.tasks.store_upkeep", 300.0),
     "segments": tick("segments.audiences.tasks.segments_evaluate_due", 15.0),
