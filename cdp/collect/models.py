@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models.functions import Now
 
-__all__ = ["ImportRun", "Reject", "Source"]
+__all__ = ["ImportRun", "RateBucket", "Reject", "Source"]
 
 
 class Source(models.Model):
@@ -26,6 +26,21 @@ class Source(models.Model):
         return self.title
 
 
+class RateBucket(models.Model):
+    """How many calls a source may still send right now, shared by all web processes. Unlogged: it may be lost in a crash."""
+
+    source_no = models.BigIntegerField(primary_key=True)
+    tokens = models.FloatField()
+    refilled_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "cdp_ratebucket"
+
+    def __str__(self) -> str:
+        return f"bucket of source {self.source_no}"
+
+
 class ImportRun(models.Model):
     """One file's way in: resumable by ``lines_done``, safe to repeat."""
 
@@ -42,6 +57,10 @@ class ImportRun(models.Model):
     rejected = models.BigIntegerField(default=0)
     error = models.TextField(blank=True)
     rejects_path = models.TextField(blank=True)
+    rejects_bytes = models.BigIntegerField(
+        default=0,
+        help_text="Length of the rejects file as of ``lines_done``; what a killed run wrote beyond it is cut off.",
+    )
     started_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
 

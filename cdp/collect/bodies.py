@@ -1,0 +1,134 @@
+"""From the bytes of a tracking request to its items, whatever the Content-Type says.
+
+RudderStack's Node client sends JSON as a form, browsers as text/plain: only the bytes count (reference: ecosystem §5).
+"""
+
+import json
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from cdp.core.errors import RejectedError
+
+MAX_ITEMS = 2_500  # Segment's own limit for one batch
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+
+
+class _Batch(msgspec.Struct):
+    """Keys and times are read leniently: a wrong one must not lose the items."""
+
+    batch: list[msgspec.Raw]
+    writeKey: Any = None
+    sentAt: Any = None
+    context: Any = None
+
+
+class _Single(msgspec.Struct):
+    writeKey: Any = None
+
+
+_batch_decoder = msgspec.json.Decoder(_Batch)
+_single_decoder = msgspec.json.Decoder(_Single)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A request's items as raw JSON, and what it says for all of them."""
+
+    items: list[bytes]
+    write_key: str | None
+    sent_at: object = None
+    context: dict[str, Any] | None = None
+
+
+def body_inflate(body: bytes, encoding: str, max_bytes: int) -> bytes:
+    """The plain body. gzip is unpacked up to ``max_bytes`` and never further, so a bomb costs one buffer.
+
+    Raises RejectedError: ``too_large``, ``encoding``.
+    """
+    if encoding.strip().lower() in {"", "identity"}:
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+        return body
+    if encoding.strip().lower() not in {"gzip", "x-gzip"}:
+        raise RejectedError("Content-Encoding must be gzip or left out.", code="encoding", field="Content-Encoding")
+    plain = b""
+    while body:  # gzip allows several members in a row
+        unpacker = zlib.decompressobj(_GZIP_WINDOW)
+        try:
+            plain += unpacker.decompress(body, max_bytes + 1 - len(plain))
+        except zlib.error as error:
+            raise _broken_gzip() from error
+        if len(plain) > max_bytes:
+            raise _too_large(max_bytes)
+        if not unpacker.eof:
+            raise _broken_gzip()
+        body = unpacker.unused_data
+    return plain
+
+
+def _too_large(max_bytes: int) -> RejectedError:
+    return RejectedError(f"The body is larger than {max_bytes:,} bytes; send smaller batches.", code="too_large")
+
+
+def _broken_gzip() -> RejectedError:
+    return RejectedError("The body is not whole gzip although Content-Encoding says so.", code="encoding", field="body")
+
+
+def envelope_read(body: bytes, *, is_batch: bool) -> Envelope:
+    """Split a body into items. Raises RejectedError ``json`` or ``too_large`` when it holds none that can be told apart."""
+    try:
+        return _split(body, is_batch=is_batch)
+    except msgspec.ValidationError as error:
+        field = "batch" if "batch" in str(error) else "body"
+        raise RejectedError(
+            'The body must be a JSON object with "batch", a list of calls.'
+            if is_batch
+            else "The body must be a JSON object.",
+            code="json",
+            field=field,
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        repaired = _without_lone_surrogates(body)
+        if repaired is None:
+            raise _no_json() from error
+        return envelope_read(repaired, is_batch=is_batch)
+
+
+def _split(body: bytes, *, is_batch: bool) -> Envelope:
+    if not is_batch:
+        key = _single_decoder.decode(body).writeKey
+        return Envelope([body], key if isinstance(key, str) else None)
+    batch = _batch_decoder.decode(body)
+    if len(batch.batch) > MAX_ITEMS:
+        raise RejectedError(
+            f"A batch holds at most {MAX_ITEMS:,} calls; send smaller ones.", code="too_large", field="batch"
+        )
+    return Envelope(
+        [bytes(item) for item in batch.batch],
+        batch.writeKey if isinstance(batch.writeKey, str) else None,
+        batch.sentAt,
+        batch.context if isinstance(batch.context, dict) else None,
+    )
+
+
+def _no_json() -> RejectedError:
+    return RejectedError("The body is not JSON in UTF-8, or nests too deeply.", code="json", field="body")
+
+
+def _without_lone_surrogates(body: bytes) -> bytes | None:
+    """A cut-off emoji (JSON.stringify writes half of it) must not cost the whole batch: that half becomes U+FFFD.
+
+    None when there is nothing of the kind or the body is broken anyway.
+    """
+    if not _LONE_SURROGATE.search(body):
+        return None
+    try:
+        text = json.dumps(json.loads(body), ensure_ascii=False, allow_nan=False)
+    except (ValueError, RecursionError):
+        return None
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
