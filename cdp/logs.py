@@ -11,7 +11,7 @@ import structlog
 
 EMAIL = re.compile(r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}")
 DIGEST = re.compile(r"\b[0-9a-fA-F]{64}\b")
-PHONE = re.compile(r"(?<![\w.:\-])\+?\d(?:[ ().\-]?\d){9,14}(?![\w.:\-])")
+PHONE = re.compile(r"(?<![\w.:\-])\+?\(?\d(?:[ ().\-/]{0,2}\d){9,14}(?![\w.:\-])")
 BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}")
 SENSITIVE_KEYS = {
     "authorization",

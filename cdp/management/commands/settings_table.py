@@ -1,5 +1,6 @@
 """Write docs/settings.md from ``cdp.config``: every variable, its default, what it is for."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def shown_default(value: object) -> str:
 def allowed(field: Any) -> str:
     """The limits of one setting in words."""
     limits = {type(m).__name__: m for m in field.metadata}
-    parts = [getattr(m, "pattern", "").strip("^$()").replace("|", ", ") for m in field.metadata]
+    patterns = [getattr(m, "pattern", None) or "" for m in field.metadata]
+    parts = [p[2:-2].replace("|", ", ") for p in patterns if re.fullmatch(r"\^\([\w|]+\)\$", p)]
     low = getattr(limits.get("Ge"), "ge", None)
     high = getattr(limits.get("Le"), "le", getattr(limits.get("Lt"), "lt", None))
     if low is not None:
