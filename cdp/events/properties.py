@@ -17,11 +17,13 @@ Numbers are decimals, since sums of doubles depend on the order of the rows.
 
 import datetime as dt
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from cdp.core.time import parse_timestamp
@@ -34,8 +36,9 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "boolean": pa.bool_(),
     "date": pa.date32(),
 }
-FOURTH_DECIMAL = Decimal("0.0001")
-NUMBER_LIMIT = Decimal(10) ** 14
+UNITS = 10_000
+NUMBER_LIMIT = 10**14
+NUMBER_LIMIT_UNITS = NUMBER_LIMIT * UNITS
 UNREADABLE = "properties"
 
 
@@ -59,8 +62,8 @@ def properties_project(
     bad: dict[str, int] = {}
     rows = _decode(documents, keys, bad)
     columns = {}
-    for position, key in enumerate(keys):
-        values = [getattr(row, f"f{position}") for row in rows]
+    by_key = zip(*map(msgspec.structs.astuple, rows), strict=True) if rows else iter([()] * len(keys))
+    for key, values in zip(keys, by_key, strict=True):
         columns[property_column(key)], wrong = _column(values, property_types[key])
         if wrong:
             bad[key] = wrong
@@ -93,7 +96,7 @@ def _decode_leniently(document: str, keys: Sequence[str], declared: Any, bad: di
     return declared(*(values.get(key) for key in keys))
 
 
-def _column(values: list[Any], value_type: str) -> tuple[pa.Array, int]:
+def _column(values: Sequence[Any], value_type: str) -> tuple[pa.Array, int]:
     arrow_type = ARROW_TYPES[value_type]
     try:
         if value_type == "number":
@@ -112,10 +115,19 @@ def _column(values: list[Any], value_type: str) -> tuple[pa.Array, int]:
     return pa.array(converted, arrow_type), wrong
 
 
-def _numbers(values: list[Any]) -> pa.Array:
-    if any(type(value) is float or type(value) is bool for value in values):
-        raise pa.ArrowInvalid("needs rounding or refusal value by value")
-    return pa.array(values, pa.int64()).cast(pa.decimal128(22, 4)).cast(ARROW_TYPES["number"])
+def _numbers(values: Sequence[Any]) -> pa.Array:
+    """Numbers without a look at each: whatever is no plain number of moderate size raises and gets that look."""
+    if any(type(value) is bool for value in values):
+        raise pa.ArrowInvalid("a boolean is no number")
+    numbers = pa.array(values, pa.float64())
+    units = np.rint(numbers.fill_null(0.0).to_numpy(zero_copy_only=False) * UNITS)
+    if not (np.abs(units) < NUMBER_LIMIT_UNITS).all():
+        raise pa.ArrowInvalid("out of range")
+    halves = np.empty((len(values), 2), np.int64)  # a 128-bit decimal: low and high half
+    halves[:, 0] = units
+    halves[:, 1] = halves[:, 0] >> 63
+    validity = numbers.is_valid().buffers()[1] if numbers.null_count else None
+    return pa.Array.from_buffers(ARROW_TYPES["number"], len(values), [validity, pa.py_buffer(halves)])
 
 
 def _text(value: Any) -> str:
@@ -128,15 +140,18 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, float) and math.isfinite(value):
+        units = Decimal(round(value * UNITS))  # half to even on the double, as in _numbers
+    elif isinstance(value, int | str) and not isinstance(value, bool):
+        number = Decimal(value if isinstance(value, int) else value.strip())
+        if not number.is_finite() or abs(number) >= NUMBER_LIMIT:
+            raise _WrongType
+        units = (number * UNITS).to_integral_value(ROUND_HALF_EVEN)
+    else:
         raise _WrongType
-    number = Decimal(value if isinstance(value, int) else str(value).strip())
-    if not number.is_finite() or abs(number) >= NUMBER_LIMIT:
+    if abs(units) >= NUMBER_LIMIT_UNITS:
         raise _WrongType
-    number = number.quantize(FOURTH_DECIMAL, ROUND_HALF_EVEN)
-    if abs(number) >= NUMBER_LIMIT:
-        raise _WrongType
-    return number
+    return units.scaleb(-4)
 
 
 def _boolean(value: Any) -> bool:

@@ -7,44 +7,34 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import psycopg
 import pyarrow as pa
-import pyarrow.compute as pc
 from django.db import connection, transaction
 
+from cdp.events.corrections import Corrections, corrections_read, file_part
 from cdp.events.manifest import files_live, mark_read, property_types_read
 from cdp.events.models import EventFile
 from cdp.events.parquet import events_schema
-from cdp.events.relation import FilePart, relation_sql
+from cdp.events.relation import relation_sql
 from cdp.events.storage import Storage
 from cdp.events.store import store_open
 from cdp.events.tail import rows_read, typed
 
 __all__ = ["EventSnapshot", "events_open", "events_version", "snapshot_transaction"]
 
+# A flush moves rows from the tail into a file and changes none of these sums.
 VERSION_SQL = """
-SELECT (SELECT coalesce(sum(rows), 0) FROM cdp_eventfile WHERE removed_at IS NULL),
-       (SELECT coalesce(max(max_event_no), 0) FROM cdp_eventfile WHERE removed_at IS NULL),
-       (SELECT count(*) FROM cdp_event WHERE event_no > m.value),
-       (SELECT coalesce(max(event_no), 0) FROM cdp_event WHERE event_no > m.value),
+SELECT (SELECT coalesce(sum(rows), 0) FROM cdp_eventfile WHERE removed_at IS NULL) + t.rows,
+       greatest((SELECT max(max_event_no) FROM cdp_eventfile WHERE removed_at IS NULL), t.event_no),
        (SELECT coalesce(sum(seq), 0) FROM cdp_identifieroverlay),
        (SELECT count(*) FROM cdp_identifieroverlay),
        (SELECT coalesce(sum(seq), 0) FROM cdp_erasedidentifier),
        (SELECT coalesce(string_agg(key || ':' || value_type, ',' ORDER BY key), '') FROM cdp_eventproperty)
-FROM (SELECT coalesce(max(value), 0) AS value FROM cdp_storemark WHERE name = 'flushed') m
+FROM (SELECT count(*) AS rows, max(event_no) AS event_no FROM cdp_event WHERE event_no > %s) t
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Corrections:
-    """Overlay rows and tombstones that some live file has not taken in yet."""
-
-    overlay: pa.Table
-    erased: pa.Table
 
 
 class EventSnapshot:
@@ -109,8 +99,8 @@ def events_open(
     it reads with that transaction's isolation.
     """
     with snapshot_transaction() as cursor:
-        cursor.execute(VERSION_SQL)
-        version = _version(cursor.fetchone())
+        mark = mark_read()
+        version = _version(mark)
         property_types = property_types_read()
         files = [
             file
@@ -119,16 +109,15 @@ def events_open(
             and (occurred_from is None or file.max_occurred_at >= occurred_from)
         ]
         corrections = corrections_read(cursor, files)
-        tables = [typed(table, property_types)[0] for table in rows_read(cursor, "e.event_no > %s", [mark_read()])]
+        tables = [typed(table, property_types)[0] for table in rows_read(cursor, "e.event_no > %s", [mark])]
     tail = pa.concat_tables([events_schema(property_types).empty_table(), *tables])
     return EventSnapshot((store or store_open()).storage, files, corrections, tail, property_types, version)
 
 
 def events_version() -> str:
     """``EventSnapshot.version`` of this moment, without opening one."""
-    with connection.cursor() as cursor:
-        cursor.execute(VERSION_SQL)
-        return _version(cursor.fetchone())
+    with snapshot_transaction():
+        return _version(mark_read())
 
 
 @contextmanager
@@ -144,42 +133,7 @@ def snapshot_transaction() -> Iterator[psycopg.Cursor[Any]]:
             yield raw
 
 
-def corrections_read(cursor: psycopg.Cursor[Any], files: list[EventFile]) -> Corrections:
-    """Overlay rows and tombstones above the lowest number that one of ``files`` has taken in."""
-    oldest_overlay = min((file.overlay_seq for file in files), default=None)
-    oldest_erased = min((file.erased_seq for file in files), default=None)
-    cursor.execute(
-        "SELECT identifier_no, profile_no, seq FROM cdp_identifieroverlay WHERE seq > %s", [oldest_overlay], binary=True
-    )
-    overlay = _table(cursor.fetchall(), ["identifier_no", "profile_no", "seq"])
-    cursor.execute("SELECT identifier_no, seq FROM cdp_erasedidentifier WHERE seq > %s", [oldest_erased], binary=True)
-    return Corrections(overlay, _table(cursor.fetchall(), ["identifier_no", "seq"]))
-
-
-def file_part(file: EventFile, path: str, corrections: Corrections) -> FilePart:
-    """How to read ``file``: corrected only if a newer correction falls into its bucket."""
-    return FilePart(
-        path,
-        tuple(sorted(file.property_types.items())),
-        _concerns(corrections.overlay, file, file.overlay_seq),
-        _concerns(corrections.erased, file, file.erased_seq),
-    )
-
-
-def _concerns(corrections: pa.Table, file: EventFile, taken_in: int) -> bool:
-    if not corrections.num_rows:
-        return False
-    newer = pc.greater(corrections["seq"], taken_in)
-    if file.buckets and file.buckets > 1:
-        mask = file.buckets - 1  # buckets are a power of two
-        newer = pc.and_(newer, pc.equal(pc.bit_wise_and(corrections["identifier_no"], mask), file.bucket))
-    return bool(pc.any(newer).as_py())
-
-
-def _table(rows: list[Any], names: list[str]) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) or [()] * len(names)
-    return pa.table([pa.array(column, pa.int64()) for column in columns], names=names)
-
-
-def _version(row: Any) -> str:
-    return hashlib.sha256(repr(tuple(row)).encode()).hexdigest()[:32]
+def _version(mark: int) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(VERSION_SQL, [mark])  # the mark as a literal: the planner must know how few rows lie above it
+        return hashlib.sha256(repr(cursor.fetchone()).encode()).hexdigest()[:32]

@@ -14,14 +14,21 @@ from django.db import connection
 from cdp.core.errors import RejectedError
 from cdp.core.ids import IdentifierNo, ProfileNo
 from cdp.core.time import UTC
+from cdp.events.compaction import store_compact
+from cdp.events.erasure import identifiers_erased, store_fold_overlay, store_rewrite_erased
+from cdp.events.flush import events_flush
 from cdp.events.locks import ledger_write_lock
+from cdp.events.maintenance import store_upkeep
 from cdp.events.models import Order
 from cdp.events.outbox import outbox_claim, outbox_finish, outbox_retry, outbox_write
 from cdp.events.records import InboxItem, NewEvent, NewOrder
+from cdp.events.upkeep import partitions_upkeep, store_sweep
 
 __all__ = [
     "events_append",
+    "events_flush",
     "identifiers_erase",
+    "identifiers_erased",
     "inbox_add",
     "message_hash",
     "messages_claim",
@@ -31,6 +38,12 @@ __all__ = [
     "outbox_retry",
     "outbox_write",
     "overlay_write",
+    "partitions_upkeep",
+    "store_compact",
+    "store_fold_overlay",
+    "store_rewrite_erased",
+    "store_sweep",
+    "store_upkeep",
 ]
 
 ROWS_PER_TRANSACTION = 5_000

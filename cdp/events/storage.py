@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from cdp.core.time import UTC
 
-__all__ = ["LocalStorage", "Storage", "StoredFile", "fsync_folder"]
+__all__ = ["LocalStorage", "Storage", "StoredFile", "fsync_folder", "staged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,14 @@ class LocalStorage:
                 )
 
 
-def staging_path(storage: Storage) -> Path:
-    """A new name for a file in the making."""
-    return storage.staging / f"{secrets.token_hex(8)}.tmp"
+@contextmanager
+def staged(storage: Storage) -> Iterator[Path]:
+    """A new local path for a file in the making; what is left there at the end of the block is removed."""
+    path = storage.staging / f"{secrets.token_hex(8)}.tmp"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def fsync_folder(folder: Path) -> None:

@@ -53,7 +53,6 @@ def engine_connect(store: EventStore) -> Any:
             "memory_limit": store.memory_limit,
             "threads": store.threads,
             "temp_directory": str(Path(store.storage.staging) / "spill"),
-            "TimeZone": "UTC",
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         },

@@ -1,0 +1,65 @@
+"""What happened to identifiers after their events were written: re-identified (overlay) or erased (tombstone).
+
+Files are never edited for it. A correction concerns a file while its number is above what the file has taken in, and,
+for a compacted file, if the identifier falls into its bucket.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cdp.events.models import EventFile
+from cdp.events.relation import FilePart
+
+__all__ = ["Corrections", "concerned", "corrections_read", "file_part"]
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """``overlay`` (identifier_no, profile_no, seq) and ``erased`` (identifier_no, seq), one row an identifier."""
+
+    overlay: pa.Table
+    erased: pa.Table
+
+
+def corrections_read(cursor: psycopg.Cursor[Any], files: Iterable[EventFile]) -> Corrections:
+    """Every correction that at least one of ``files`` has not taken in."""
+    taken_in = [(file.overlay_seq, file.erased_seq) for file in files]
+    oldest_overlay = min((overlay for overlay, _ in taken_in), default=None)
+    oldest_erased = min((erased for _, erased in taken_in), default=None)
+    cursor.execute(
+        "SELECT identifier_no, profile_no, seq FROM cdp_identifieroverlay WHERE seq > %s", [oldest_overlay], binary=True
+    )
+    overlay = _table(cursor.fetchall(), ["identifier_no", "profile_no", "seq"])
+    cursor.execute("SELECT identifier_no, seq FROM cdp_erasedidentifier WHERE seq > %s", [oldest_erased], binary=True)
+    return Corrections(overlay, _table(cursor.fetchall(), ["identifier_no", "seq"]))
+
+
+def concerned(corrections: pa.Table, file: EventFile, taken_in: int) -> pa.Table:
+    """The rows of ``corrections`` that may touch ``file``, which has taken in those up to ``taken_in``."""
+    if not corrections.num_rows:
+        return corrections
+    newer = pc.greater(corrections["seq"], taken_in)
+    if file.buckets and file.buckets > 1:
+        mask = file.buckets - 1  # buckets are a power of two
+        newer = pc.and_(newer, pc.equal(pc.bit_wise_and(corrections["identifier_no"], mask), file.bucket))
+    return corrections.filter(newer)
+
+
+def file_part(file: EventFile, path: str, corrections: Corrections) -> FilePart:
+    """How to read ``file``: with the overlay and the tombstones only where they may concern it."""
+    return FilePart(
+        path,
+        tuple(sorted(file.property_types.items())),
+        bool(concerned(corrections.overlay, file, file.overlay_seq).num_rows),
+        bool(concerned(corrections.erased, file, file.erased_seq).num_rows),
+    )
+
+
+def _table(rows: list[Any], names: list[str]) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    return pa.table([pa.array(column, pa.int64()) for column in columns], names=names)
