@@ -16,10 +16,10 @@ import structlog
 from django.db import connection, transaction
 
 from cdp.core.time import UTC
-from cdp.events.layout import hot_key
+from cdp.events.files.layout import hot_key
+from cdp.events.files.manifest import FLUSHED, OVERLAY, NewFile, files_add, mark_read, mark_write, property_types_read
+from cdp.events.files.parquet import FileFacts, events_schema, events_write
 from cdp.events.locks import LedgerCut, StoreLock, ledger_cut, store_guard
-from cdp.events.manifest import FLUSHED, OVERLAY, NewFile, files_add, mark_read, mark_write, property_types_read
-from cdp.events.parquet import FileFacts, events_schema, events_write
 from cdp.events.storage import staged
 from cdp.events.store import EventStore, store_open
 from cdp.events.tail import rows_read, typed

@@ -2,9 +2,9 @@
 
 import datetime as dt
 
-from cdp.events.compaction import compaction_due, store_compact
-from cdp.events.erasure import store_fold_overlay, store_rewrite_erased
-from cdp.events.manifest import files_live
+from cdp.events.files.compaction import compaction_due, store_compact
+from cdp.events.files.erasure import store_fold_overlay, store_rewrite_erased
+from cdp.events.files.manifest import files_live
 from cdp.events.models import ErasedIdentifier, IdentifierOverlay
 from cdp.events.outbox import outbox_prune
 from cdp.events.upkeep import partitions_upkeep, store_sweep

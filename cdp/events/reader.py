@@ -14,11 +14,11 @@ import psycopg
 import pyarrow as pa
 from django.db import connection, transaction
 
-from cdp.events.corrections import Corrections, corrections_read, file_part
-from cdp.events.manifest import files_live, mark_read, property_types_read
+from cdp.events.files.corrections import Corrections, corrections_read, file_part
+from cdp.events.files.manifest import files_live, mark_read, property_types_read
+from cdp.events.files.parquet import events_schema
+from cdp.events.files.relation import relation_sql
 from cdp.events.models import EventFile
-from cdp.events.parquet import events_schema
-from cdp.events.relation import relation_sql
 from cdp.events.storage import Storage
 from cdp.events.store import store_open
 from cdp.events.tail import rows_read, typed

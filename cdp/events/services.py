@@ -14,8 +14,8 @@ from django.db import connection
 from cdp.core.errors import RejectedError
 from cdp.core.ids import IdentifierNo, ProfileNo
 from cdp.core.time import UTC
-from cdp.events.compaction import store_compact
-from cdp.events.erasure import identifiers_erased, store_fold_overlay, store_rewrite_erased
+from cdp.events.files.compaction import store_compact
+from cdp.events.files.erasure import identifiers_erased, store_fold_overlay, store_rewrite_erased
 from cdp.events.flush import events_flush
 from cdp.events.locks import ledger_write_lock
 from cdp.events.maintenance import store_upkeep

@@ -7,8 +7,8 @@ import psycopg
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from cdp.events.parquet import BASE_FIELDS, MOMENT, PROPERTIES_FIELD, events_schema
-from cdp.events.properties import properties_project
+from cdp.events.files.parquet import BASE_FIELDS, MOMENT, PROPERTIES_FIELD, events_schema
+from cdp.events.files.properties import properties_project
 
 __all__ = ["rows_read", "typed"]
 

@@ -9,9 +9,9 @@ import structlog
 from django.db import OperationalError, connection, transaction
 
 from cdp.core.time import UTC
-from cdp.events.layout import PREFIXES
+from cdp.events.files.layout import PREFIXES
+from cdp.events.files.manifest import mark_read
 from cdp.events.locks import StoreLock, store_guard
-from cdp.events.manifest import mark_read
 from cdp.events.models import EventFile
 from cdp.events.store import EventStore, store_open
 

@@ -16,10 +16,10 @@ from django.db import connection
 
 from cdp.access.keys import keyring
 from cdp.core.crypto import Keyring
-from cdp.events.layout import compacted_key
-from cdp.events.manifest import NewFile, files_add, mark_write, property_types_read
+from cdp.events.files.layout import compacted_key
+from cdp.events.files.manifest import NewFile, files_add, mark_write, property_types_read
 from cdp.events.models import EventFile, EventName
-from cdp.events.parquet import events_schema, events_write
+from cdp.events.files.parquet import events_schema, events_write
 from cdp.events.store import store_open
 from cdp.identity.models import IdentifierType
 
@@ -127,7 +127,7 @@ def _events_sql(size: Size, as_of: dt.datetime) -> str:
                    AS identifier_no,
                5 + (hash(n, 4) % 20000) / 100 AS price, 'cat' || lpad((hash(n, 5) % 50)::VARCHAR, 2, '0') AS category
         FROM range(1, {size.events} + 1) AS t (n)
-    """  # noqa: S608 - numbers of this file
+    """
 
 
 def _events(size: Size, as_of: dt.datetime) -> None:
@@ -169,7 +169,7 @@ def _bucket_sql(types: dict[str, str]) -> str:
                {columns}, '{{}}' AS properties
         FROM raw WHERE date_trunc('month', occurred_at) = ? AND identifier_no % {BUCKETS} = ?
         ORDER BY profile_no, occurred_at, event_no
-    """  # noqa: S608 - names of the catalogue
+    """
 
 
 def _order_rows(duck: duckdb.DuckDBPyConnection) -> Iterator[tuple[object, ...]]:

@@ -12,8 +12,8 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cdp.events.files.relation import FilePart
 from cdp.events.models import EventFile
-from cdp.events.relation import FilePart
 
 __all__ = ["Corrections", "concerned", "corrections_read", "file_part"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
+from cdp.events.files.parquet import FileFacts
 from cdp.events.models import EventFile, EventProperty, StoreMark
-from cdp.events.parquet import FileFacts
 
 __all__ = [
     "FLUSHED",

@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from cdp.events.parquet import BASE_FIELDS, events_schema
-from cdp.events.properties import property_column
+from cdp.events.files.parquet import BASE_FIELDS, events_schema
+from cdp.events.files.properties import property_column
 
 __all__ = ["SQL_TYPES", "FilePart", "relation_sql"]
 

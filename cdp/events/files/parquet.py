@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cdp.core.time import UTC
-from cdp.events.properties import ARROW_TYPES, property_column
+from cdp.events.files.properties import ARROW_TYPES, property_column
 
 __all__ = ["BASE_FIELDS", "FileFacts", "events_schema", "events_write", "runs_split"]
 

@@ -17,12 +17,12 @@ import structlog
 from django.db import connection
 
 from cdp.core.time import UTC
-from cdp.events.corrections import corrections_read
-from cdp.events.layout import month_of
+from cdp.events.files.corrections import corrections_read
+from cdp.events.files.layout import month_of
+from cdp.events.files.manifest import files_live, files_swap, property_types_read
+from cdp.events.files.rewrite import Target, files_rewrite, rows_by_month
 from cdp.events.locks import StoreLock, ledger_cut, store_guard
-from cdp.events.manifest import files_live, files_swap, property_types_read
 from cdp.events.models import EventFile
-from cdp.events.rewrite import Target, files_rewrite, rows_by_month
 from cdp.events.store import EventStore, store_open
 
 __all__ = ["FOREVER", "CompactionResult", "Job", "compaction_due", "files_limited", "job_run", "store_compact"]

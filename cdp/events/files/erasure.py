@@ -15,12 +15,12 @@ from django.db import connection, transaction
 from django.db.models import Min
 
 from cdp.core.time import UTC
-from cdp.events.compaction import FOREVER, Job, files_limited, job_run
-from cdp.events.corrections import Corrections, corrections_read, file_part
+from cdp.events.files.compaction import FOREVER, Job, files_limited, job_run
+from cdp.events.files.corrections import Corrections, corrections_read, file_part
+from cdp.events.files.manifest import OVERLAY, files_live, mark_read
+from cdp.events.files.rewrite import Target
 from cdp.events.locks import LedgerCut, StoreLock, ledger_cut, store_guard
-from cdp.events.manifest import OVERLAY, files_live, mark_read
 from cdp.events.models import ErasedIdentifier, EventFile, IdentifierOverlay
-from cdp.events.rewrite import Target
 from cdp.events.store import EventStore, engine_connect, store_open
 
 __all__ = ["RewriteResult", "identifiers_erased", "store_fold_overlay", "store_rewrite_erased"]

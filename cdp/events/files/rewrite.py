@@ -13,13 +13,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from cdp.events.corrections import Corrections, file_part
-from cdp.events.layout import MAX_BUCKETS, buckets_for, compacted_key, hot_key, month_of
+from cdp.events.files.corrections import Corrections, file_part
+from cdp.events.files.layout import MAX_BUCKETS, buckets_for, compacted_key, hot_key, month_of
+from cdp.events.files.manifest import NewFile
+from cdp.events.files.parquet import events_schema, events_write, runs_split
+from cdp.events.files.relation import relation_sql
 from cdp.events.locks import LedgerCut
-from cdp.events.manifest import NewFile
 from cdp.events.models import EventFile
-from cdp.events.parquet import events_schema, events_write, runs_split
-from cdp.events.relation import relation_sql
 from cdp.events.storage import staged
 from cdp.events.store import EventStore, engine_connect
 from cdp.events.tail import typed
