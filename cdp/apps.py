@@ -11,5 +11,9 @@ class CdpConfig(AppConfig):
 
     def ready(self) -> None:
         from cdp.checks import checks_register
+        from cdp.consent.snapshot_columns import consent_columns_register
+        from cdp.identity.snapshot_columns import identity_columns_register
 
         checks_register()
+        consent_columns_register()
+        identity_columns_register()
