@@ -1,0 +1,32 @@
+SELECT
+  "t5"."profile_no"
+FROM (
+  SELECT
+    *
+  FROM "profiles" AS "t0"
+  WHERE
+    (
+      "t0"."t_country" = 'FR'
+    )
+    OR "t0"."profile_no" IN (
+      SELECT
+        "t3"."profile_no"
+      FROM (
+        SELECT
+          "t2"."profile_no",
+          COUNT(*) AS "measure_0"
+        FROM (
+          SELECT
+            *
+          FROM "events" AS "t1"
+          WHERE
+            "t1"."name" = 'Order Completed'
+            AND "t1"."occurred_at" < MAKE_TIMESTAMP(2026, 11, 23, 11, 30, 0.0)
+        ) AS "t2"
+        GROUP BY
+          1
+      ) AS "t3"
+      WHERE
+        "t3"."measure_0" >= 3
+    )
+) AS "t5"
