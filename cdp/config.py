@@ -76,6 +76,9 @@ class Config(BaseSettings):
     cdp_s3_region: str = Field("us-east-1", description="Region of the event store's bucket.")
     cdp_s3_access_key_id: str = Field("", description="Access key of the event store's bucket.")
     cdp_s3_secret_access_key: str = Field("", description="Secret key of the event store's bucket.")
+    cdp_s3_cache_bytes: int = Field(
+        20 << 30, ge=1 << 20, description="Disk that this machine may use for copies of the bucket's event files."
+    )
     cdp_event_recent_days: int = Field(30, ge=1, le=400, description="How many days of events also stay in PostgreSQL.")
     cdp_duckdb_memory_limit: str = Field("4GB", description="Memory one analytical query may use.")
     cdp_duckdb_threads: int = Field(2, ge=1, le=256, description="Threads one analytical query may use.")
@@ -84,6 +87,11 @@ class Config(BaseSettings):
     )
     cdp_holdout_share: float = Field(
         0.1, ge=0, lt=1, description="Default share of an audience that is never delivered."
+    )
+    cdp_rfm_frequency_bands: str = Field(
+        "1,2,3,4,7",
+        pattern=r"^(\d+(,\d+){4})?$",
+        description="Fewest days with an order for the frequency scores 1 to 5; empty scores by fifths of people.",
     )
     cdp_collect_max_body_bytes: int = Field(
         4_194_304, ge=1024, description="Largest tracking request after decompression; larger is 413."

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from django.db import connection
 
 from cdp.events.models import InboxEvent
+from cdp.events.services import message_hash
 
-__all__ = ["Waiting", "event_names_note", "inbox_claim", "inbox_defer", "inbox_remove"]
+__all__ = ["Waiting", "event_names_note", "inbox_claim", "inbox_defer", "inbox_remove", "messages_release"]
 
 SEEN_AGAIN_AFTER = dt.timedelta(hours=1)
 
@@ -55,6 +56,15 @@ def inbox_remove(inbox_nos: Sequence[int]) -> None:
 def inbox_defer(inbox_no: int, attempts: int, not_before: dt.datetime) -> None:
     """Leave one call for later."""
     InboxEvent.objects.filter(inbox_no=inbox_no).update(attempts=attempts, not_before=not_before)
+
+
+def messages_release(source_no: int, message_ids: Sequence[str]) -> None:
+    """Forget claims of ``messages_claim`` made in this transaction, for lines that turned out to have no effect."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM cdp_messagekey WHERE source_no = %s AND message_hash = ANY(%s)",
+            [source_no, [message_hash(message_id) for message_id in message_ids]],
+        )
 
 
 def event_names_note(kinds: Mapping[str, str], now: dt.datetime) -> None:

@@ -105,6 +105,7 @@ class EventFile(models.Model):
     max_event_no = models.BigIntegerField()
     min_occurred_at = models.DateTimeField()
     max_occurred_at = models.DateTimeField()
+    min_received_at = models.DateTimeField()
     overlay_seq = models.BigIntegerField(help_text="Overlay rows up to this number are folded in.")
     erased_seq = models.BigIntegerField(help_text="Tombstones up to this number are applied.")
     property_types = models.JSONField(

@@ -57,7 +57,7 @@ def outbox_prune(before: dt.datetime) -> int:
     """Remove messages that were done before ``before``; returns how many."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM cdp_outboxmessage WHERE done_at < %s", [before])
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def _claimed(claim: Claim) -> QuerySet[OutboxMessage]:

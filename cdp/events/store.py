@@ -1,5 +1,6 @@
 """The event store as configured: where files lie and how much one maintenance run may use."""
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from django.conf import settings
 
 from cdp.core.errors import NeedsHumanError
 from cdp.events.storage import LocalStorage, Storage
+from cdp.events.storage_s3 import S3Credentials, S3Storage
 
 __all__ = ["EventStore", "engine_connect", "storage_from_url", "store_open"]
 
@@ -35,14 +37,28 @@ def store_open() -> EventStore:
     )
 
 
-@lru_cache(maxsize=8)
 def storage_from_url(url: str) -> Storage:
     """Storage behind ``file:///folder`` or ``s3://bucket/prefix``. Raises NeedsHumanError for anything else."""
     if url.startswith("file://"):
         return LocalStorage.from_url(url)
+    if url.startswith("s3://"):
+        config = settings.CONFIG
+        credentials = S3Credentials(
+            config.cdp_s3_endpoint_url,
+            config.cdp_s3_region,
+            config.cdp_s3_access_key_id,
+            config.cdp_s3_secret_access_key,
+        )
+        return _s3_storage(url, credentials, settings.DATA_DIR / "event-cache", config.cdp_s3_cache_bytes, os.getpid())
     raise NeedsHumanError(
         f"CDP_EVENT_STORAGE_URL: write file:///folder or s3://bucket/prefix, not {url.partition(':')[0]}:"
     )
+
+
+@lru_cache(maxsize=4)
+def _s3_storage(url: str, credentials: S3Credentials, cache: Path, cache_bytes: int, _process: int) -> S3Storage:
+    """One client a process: its threads do not survive a fork."""
+    return S3Storage.from_url(url, credentials, cache, cache_bytes)
 
 
 def engine_connect(store: EventStore) -> Any:

@@ -15,7 +15,7 @@ from cdp.events.locks import StoreLock, store_guard
 from cdp.events.models import EventFile
 from cdp.events.store import EventStore, store_open
 
-__all__ = ["PartitionResult", "SweepResult", "partitions_upkeep", "store_sweep"]
+__all__ = ["PartitionResult", "SweepResult", "partition_days", "partitions_upkeep", "store_sweep"]
 
 DAYS_AHEAD = 7
 PARTITION = re.compile(r"cdp_event_(\d{8})")
@@ -46,8 +46,9 @@ def partitions_upkeep(now: dt.datetime, *, recent_days: int | None = None) -> Pa
             "SELECT cdp_event_partition_ensure(%s::date + n) FROM generate_series(-1, %s) AS n", [today, DAYS_AHEAD]
         )
     oldest = today - dt.timedelta(days=store_open().recent_days if recent_days is None else recent_days)
-    dropped, kept = [], []
-    for day in _partition_days():
+    dropped: list[dt.date] = []
+    kept: list[dt.date] = []
+    for day in partition_days():
         if day < oldest:
             (dropped if _partition_drop(day) else kept).append(day)
     if dropped or kept:
@@ -107,7 +108,7 @@ def _is_stale(path: Path, before: dt.datetime) -> bool:
         return False
 
 
-def _partition_days() -> list[dt.date]:
+def partition_days() -> list[dt.date]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "

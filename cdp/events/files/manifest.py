@@ -55,6 +55,7 @@ class NewFile:
             max_event_no=self.facts.max_event_no,
             min_occurred_at=self.facts.min_occurred_at,
             max_occurred_at=self.facts.max_occurred_at,
+            min_received_at=self.facts.min_received_at,
             overlay_seq=self.overlay_seq,
             erased_seq=self.erased_seq,
             property_types=self.property_types,

@@ -51,6 +51,7 @@ class FileFacts:
     max_event_no: int
     min_occurred_at: dt.datetime
     max_occurred_at: dt.datetime
+    min_received_at: dt.datetime
 
 
 def events_schema(property_types: Mapping[str, str]) -> pa.Schema:
@@ -66,6 +67,7 @@ def events_write(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> F
     """
     numbers: list[tuple[int, int]] = []
     moments: list[tuple[dt.datetime, dt.datetime]] = []
+    received: list[dt.datetime] = []
     rows = 0
     dictionaries = [name for name in schema.names if name not in UNREPEATED]
     with pq.ParquetWriter(
@@ -82,6 +84,7 @@ def events_write(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> F
             writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
             numbers.append(_range(table["event_no"]))
             moments.append(_range(table["occurred_at"]))
+            received.append(_range(table["received_at"])[0])
             rows += table.num_rows
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -93,6 +96,7 @@ def events_write(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> F
         max_event_no=max(high for _, high in numbers),
         min_occurred_at=min(low for low, _ in moments).replace(tzinfo=UTC),
         max_occurred_at=max(high for _, high in moments).replace(tzinfo=UTC),
+        min_received_at=min(received).replace(tzinfo=UTC),
     )
 
 
