@@ -1,0 +1,52 @@
+"""Steps of a run that have no command of their own: ``python -m tests.kill.steps NAME ARGUMENT``."""
+
+import datetime as dt
+import sys
+
+import django
+
+
+def prepare(sandbox_address: str) -> None:
+    """A source with a known write key, example segments, connections at the sandbox, audiences without a holdout.
+
+    Holdout and sample follow the random profile id, so two runs would differ; they have tests of their own.
+    """
+    from segments.activation.seeds import sandbox_connections_ensure
+    from segments.audiences.services import segments_seed_examples
+
+    from cdp.collect.models import Source
+    from segments.audiences.models import Audience
+
+    Source.objects.get_or_create(
+        key="shop", defaults={"title": "Shop", "kind": "server", "write_key": "kill-rounds-key"}
+    )
+    segments_seed_examples()
+    sandbox_connections_ensure(sandbox_address)
+    Audience.objects.update(holdout_share=0)
+
+
+def drain(as_of: str) -> None:
+    """Everything that waits in the inbox becomes events, traits, orders and consents."""
+    from cdp.collect.services import inbox_drain
+
+    while inbox_drain(500, dt.datetime.fromisoformat(as_of)).taken:
+        pass
+
+
+def flush(as_of: str) -> None:
+    """The tail becomes files."""
+    from cdp.events.flush import events_flush
+
+    events_flush(dt.datetime.fromisoformat(as_of))
+
+
+def compact(as_of: str) -> None:
+    """Files of every month by bucket, whatever month it is."""
+    from cdp.events.compaction import store_compact
+
+    store_compact(dt.datetime.fromisoformat(as_of), only_closed=False)
+
+
+if __name__ == "__main__":
+    django.setup()
+    globals()[sys.argv[1]](sys.argv[2])
