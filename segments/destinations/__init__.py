@@ -1,1 +1,1 @@
-"""One file per ad network, found by themselves, held to one contract suite. No models, no consent, no retries inside."""
+"""Where audiences go: one file per ad network behind one contract. No models; a new file is found by itself."""

@@ -155,3 +155,11 @@ def encode(value: str, encoding: Encoding) -> str:
         return value
     digest = hashlib.sha256(value.encode())
     return digest.hexdigest() if encoding == "hex" else base64.b64encode(digest.digest()).decode()
+
+
+def phone_digest(network: str, e164: str) -> str | None:
+    """As ``identifier_digest`` for a phone that our side already parsed to E.164; saves parsing it again."""
+    rule = rule_for(network, "phone")
+    if not n.CANONICAL_PHONE.fullmatch(e164):
+        return None
+    return encode(e164.removeprefix("+") if rule.phone == "digits" else e164, rule.encoding)
