@@ -7,15 +7,17 @@ which always picks two. Ids survive a new run: each group takes the id of the ne
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from segments.computed_traits.orders_summary import OrderSummary
+
+if TYPE_CHECKING:
+    from sklearn.cluster import KMeans
 
 type Floats = NDArray[np.float64]
 type Ints = NDArray[np.int64]
@@ -106,13 +108,17 @@ def cluster_features(summary: OrderSummary) -> Floats:
     )
 
 
-def _fit(points: Floats, groups: int, seed: int, starts: int) -> KMeans:
+def _fit(points: Floats, groups: int, seed: int, starts: int) -> "KMeans":
+    from sklearn.cluster import KMeans  # takes a second to import, and only runs need it
+
     with threadpool_limits(limits=1):  # three times as fast on so few points, and the same sums on every machine
         return KMeans(groups, n_init=starts, random_state=seed).fit(points)
 
 
 def stability_measure(points: Floats, groups: int, seed: int) -> Stability:
     """Fit on the points and on bootstrap samples of them; compare how they split the same points."""
+    from sklearn.metrics import adjusted_rand_score  # see _fit
+
     random = np.random.default_rng([seed, groups])
     labels = _fit(points, groups, seed, starts=10).labels_
     scores = []

@@ -165,7 +165,7 @@ def expected_spend(model: SpendModel, repeat_orders: Ints, repeat_amount_mean: F
     """Expected mean spend per future order day. People without a priced repeat order get everybody's mean."""
     own = repeat_amount_mean if model.cap is None else np.minimum(repeat_amount_mean, model.cap)
     orders = np.where(own > 0, repeat_orders, 0)
-    weight = orders / (orders + model.prior_orders)
+    weight = orders / np.maximum(orders + model.prior_orders, SINGULAR)  # 0 / 0: no order, and nothing to share
     return (1 - weight) * model.population_mean + weight * own
 
 

@@ -24,6 +24,9 @@ class ModelRun(models.Model):
     report = models.JSONField(default=dict, help_text="Held-out errors, baselines, decile table, notes.")
     profiles = models.BigIntegerField(default=0)
     seed = models.BigIntegerField(default=0)
+    input_fingerprint = models.CharField(
+        max_length=64, blank=True, help_text="Of orders, day, settings and code: a run on equal input is not repeated."
+    )
     started_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from segments.computed_traits.ltv import UNIT_DAYS, Histories, PurchaseModel, probability_alive
 from segments.computed_traits.orders_summary import OrderSummary
@@ -97,6 +95,8 @@ def intent_features(summary: OrderSummary, names: Sequence[str] = FEATURES) -> F
 
 def intent_fit(summary: OrderSummary, bought: Flags, names: Sequence[str] = FEATURES) -> IntentModel:
     """Regularised logistic regression (C = 1). ``bought`` must hold both answers."""
+    from sklearn.linear_model import LogisticRegression  # takes a second to import, and only runs need it
+
     features = intent_features(summary, names)
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale[scale == 0] = 1.0
@@ -128,6 +128,8 @@ def order_probability(model: PurchaseModel, histories: Histories, days: float) -
 
 def probability_errors(probability: Floats, bought: Flags) -> ProbabilityErrors:
     """Figures over people; both ``(n_people,)``; ``bought`` must hold both answers."""
+    from sklearn.metrics import average_precision_score, roc_auc_score  # see intent_fit
+
     ordered, happened = tie_means(probability, bought)
     bins = zip(np.array_split(ordered, 10), np.array_split(happened, 10), strict=True)
     gaps = [len(guess) * abs(float(guess.mean()) - float(real.mean())) for guess, real in bins if len(guess)]
