@@ -89,6 +89,20 @@ def message_read(payload: bytes) -> Message:
     return _message_decoder.decode(payload)
 
 
+def call_check(
+    fields: dict[str, Any], *, received_at: dt.datetime, notes: list[Problem], is_somebody: bool = False
+) -> Message:
+    """One call out of a dict with a client's field names, as from a file. Raises RejectedError; ``notes`` gets what was left out.
+
+    ``is_somebody``: other identifiers (an address, a device) say who it is, so neither userId nor anonymousId is needed.
+    """
+    try:
+        item = msgspec.convert(fields, _Item)
+    except msgspec.ValidationError as error:
+        raise _type_error(error) from error
+    return _checked(item, _message_id(item), None, None, None, received_at, notes, is_somebody=is_somebody)
+
+
 def items_check(
     envelope: Envelope, *, kind: str | None, sent_at_header: str | None, received_at: dt.datetime
 ) -> tuple[list[Accepted], list[Refused]]:
@@ -118,15 +132,19 @@ def _decoded(raw: bytes) -> _Item:
     try:
         return _item_decoder.decode(raw)
     except msgspec.ValidationError as error:
-        found = _PATH_IN_ERROR.search(str(error))
-        field = found[1] if found and "[" not in found[1] else ""
-        raise RejectedError(
-            f"{field or 'The call'} has a type that is not allowed there, or a number out of range.",
-            code="type",
-            field=field,
-        ) from error
+        raise _type_error(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise RejectedError("The call is not JSON in UTF-8, or nests too deeply.", code="json") from error
+
+
+def _type_error(error: msgspec.ValidationError) -> RejectedError:
+    found = _PATH_IN_ERROR.search(str(error))
+    field = found[1] if found and "[" not in found[1] else ""
+    return RejectedError(
+        f"{field or 'The call'} has a type that is not allowed there, or a number out of range.",
+        code="type",
+        field=field,
+    )
 
 
 def _encoded(message: Message) -> bytes:
@@ -200,13 +218,15 @@ def _checked(
     shared_sent_at: object,
     received_at: dt.datetime,
     notes: list[Problem],
+    *,
+    is_somebody: bool = False,
 ) -> Message:
     kind = _kind(item, kind)
     context = _object(item.context, "context") or shared_context or {}
     properties, traits = _object(item.properties, "properties"), _object(item.traits, "traits")
     user_id, anonymous_id = _id(item.userId, "userId", notes), _id(item.anonymousId, "anonymousId", notes)
     previous_id, group_id = _id(item.previousId, "previousId", notes), _id(item.groupId, "groupId", notes)
-    if user_id is None and anonymous_id is None:
+    if user_id is None and anonymous_id is None and not is_somebody:
         raise _nobody(notes)
     if kind == "alias" and previous_id is None:
         raise RejectedError("An alias call names the earlier id.", code="required", field="previousId")

@@ -55,8 +55,8 @@ COPY cdp_event (event_no, received_at, source_no, message_id, kind, name, occurr
 
 INBOX_ADD = """
 WITH item AS (
-    SELECT * FROM unnest(%s::bigint[], %s::bytea[], %s::text[], %s::timestamptz[], %s::bytea[])
-        AS t (source_no, message_hash, message_id, received_at, payload)
+    SELECT * FROM unnest(%s::bigint[], %s::bytea[], %s::text[], %s::timestamptz[], %s::bytea[], %s::int[])
+        AS t (source_no, message_hash, message_id, received_at, payload, position)
 ), fresh AS (
     INSERT INTO cdp_messagekey (source_no, message_hash, day)
     SELECT source_no, message_hash, (received_at AT TIME ZONE 'UTC')::date FROM item
@@ -65,6 +65,7 @@ WITH item AS (
 )
 INSERT INTO cdp_inboxevent (source_no, message_id, received_at, payload)
 SELECT source_no, message_id, received_at, payload FROM item JOIN fresh USING (source_no, message_hash)
+ORDER BY position
 """
 
 # The later statement holds; equal times fall to the graver status, so the order of arrival never matters.
@@ -177,7 +178,8 @@ def inbox_add(items: Sequence[InboxItem]) -> int:
     if not items:
         return 0
     # Sorted, so that two requests with the same messages cannot wait for each other in a circle.
-    keyed = sorted({(i.source_no, message_hash(i.message_id)): i for i in reversed(items)}.items())
+    positions = {(i.source_no, message_hash(i.message_id)): n for n, i in reversed(list(enumerate(items)))}
+    keyed = [(key, items[position]) for key, position in sorted(positions.items())]
     with server_cursor() as cursor:
         cursor.execute(
             INBOX_ADD,
@@ -187,6 +189,7 @@ def inbox_add(items: Sequence[InboxItem]) -> int:
                 [item.message_id for _, item in keyed],
                 [item.received_at for _, item in keyed],
                 [item.payload for _, item in keyed],
+                [positions[key] for key, _ in keyed],
             ],
             prepare=True,
         )
