@@ -5,6 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests.fresh_database import flush_replace
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_BROWSER = "no Chromium on this machine: the browser stories did NOT run (apt install chromium, or set CDP_CHROMIUM)"
@@ -22,6 +25,13 @@ def chromium_path() -> str:
     if path is None and os.environ.get("CI") == "true":
         pytest.fail(NO_BROWSER)
     return path or pytest.skip(NO_BROWSER)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """The test database, and how it becomes fresh again after a test that commits."""
+    with django_db_blocker.unblock():
+        flush_replace()
 
 
 @pytest.fixture(autouse=True)
