@@ -2,9 +2,8 @@
 
 import datetime as dt
 
-from cdp.events.files.compaction import compaction_due, store_compact
-from cdp.events.files.erasure import store_fold_overlay, store_rewrite_erased
-from cdp.events.files.manifest import files_live
+from cdp.events.files.compaction import store_compact
+from cdp.events.files.correcting import store_fold_overlay, store_project_properties, store_rewrite_erased
 from cdp.events.models import ErasedIdentifier, IdentifierOverlay
 from cdp.events.outbox import outbox_prune
 from cdp.events.upkeep import partitions_upkeep, store_sweep
@@ -22,7 +21,7 @@ def store_upkeep(now: dt.datetime) -> None:
         store_rewrite_erased(now)
     if IdentifierOverlay.objects.count() > OVERLAY_ROWS:
         store_fold_overlay(now)
-    if compaction_due(files_live(), now):
-        store_compact(now)
+    store_compact(now, eager=False)
+    store_project_properties(now)
     store_sweep(now)
     outbox_prune(now - OUTBOX_KEPT)

@@ -32,6 +32,7 @@ SELECT (SELECT coalesce(sum(rows), 0) FROM cdp_eventfile WHERE removed_at IS NUL
        (SELECT coalesce(sum(seq), 0) FROM cdp_identifieroverlay),
        (SELECT count(*) FROM cdp_identifieroverlay),
        (SELECT coalesce(sum(seq), 0) FROM cdp_erasedidentifier),
+       (SELECT string_agg(DISTINCT property_types::text, '') FROM cdp_eventfile WHERE removed_at IS NULL),
        (SELECT coalesce(string_agg(key || ':' || value_type, ',' ORDER BY key), '') FROM cdp_eventproperty)
 FROM (SELECT count(*) AS rows, max(event_no) AS event_no FROM cdp_event WHERE event_no > %s) t
 """

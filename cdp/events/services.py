@@ -15,7 +15,12 @@ from cdp.core.errors import RejectedError
 from cdp.core.ids import IdentifierNo, ProfileNo
 from cdp.core.time import UTC
 from cdp.events.files.compaction import store_compact
-from cdp.events.files.erasure import identifiers_erased, store_fold_overlay, store_rewrite_erased
+from cdp.events.files.correcting import (
+    identifiers_erased,
+    store_fold_overlay,
+    store_project_properties,
+    store_rewrite_erased,
+)
 from cdp.events.flush import events_flush
 from cdp.events.locks import ledger_write_lock
 from cdp.events.maintenance import store_upkeep
@@ -41,12 +46,14 @@ __all__ = [
     "partitions_upkeep",
     "store_compact",
     "store_fold_overlay",
+    "store_project_properties",
     "store_rewrite_erased",
     "store_sweep",
     "store_upkeep",
 ]
 
 ROWS_PER_TRANSACTION = 5_000
+AMOUNT_LIMIT = 10**14
 
 EVENT_COPY = """
 COPY cdp_event (event_no, received_at, source_no, message_id, kind, name, occurred_at, identifier_no, profile_no,
@@ -108,8 +115,9 @@ def message_hash(message_id: str) -> bytes:
 def events_append(rows: Sequence[NewEvent]) -> list[int]:
     """Store ``rows`` in the recent window, in the caller's transaction; returns their ``event_no`` in order.
 
-    Deduplicate before (``messages_claim``, ``inbox_add``). Raises RejectedError naming the row whose text PostgreSQL
-    cannot hold (U+0000, or properties that are not UTF-8), and for more than 5,000 rows.
+    Deduplicate before (``messages_claim``, ``inbox_add``). Raises RejectedError, and stores nothing, for a row that the
+    store cannot hold (U+0000 or lone surrogates, properties that are not UTF-8, an amount that is no number below 10^14),
+    naming row and field, and for more than 5,000 rows.
     """
     if not rows:
         return []
@@ -127,23 +135,7 @@ def events_append(rows: Sequence[NewEvent]) -> list[int]:
         (numbers, _) = cursor.fetchone() or ([], [])
         with cursor.copy(EVENT_COPY) as copy:
             for position, (number, row) in enumerate(zip(numbers, rows, strict=True)):
-                copy.write_row(
-                    (
-                        number,
-                        row.received_at,
-                        row.source_no,
-                        _storable(row.message_id, position, "message_id"),
-                        row.kind,
-                        _storable(row.name, position, "name"),
-                        row.occurred_at,
-                        row.identifier_no,
-                        row.profile_no,
-                        row.order_id and _storable(row.order_id, position, "order_id"),
-                        row.amount,
-                        row.currency,
-                        _decoded(row.properties, position),
-                    )
-                )
+                copy.write_row(_event_row(number, row, position))
     return list(numbers)
 
 
@@ -174,9 +166,12 @@ def inbox_add(items: Sequence[InboxItem]) -> int:
     """Accept tracking calls: each message id of a source once, ever. Returns how many were new.
 
     One statement, hence atomic even without a transaction around it; after it returns (and commits) the calls are safe.
+    Raises RejectedError, and accepts none, for a message id with U+0000 or half a character.
     """
     if not items:
         return 0
+    for position, item in enumerate(items):
+        _storable(item.message_id, f"items[{position}].message_id")
     # Sorted, so that two requests with the same messages cannot wait for each other in a circle.
     positions = {(i.source_no, message_hash(i.message_id)): n for n, i in reversed(list(enumerate(items)))}
     keyed = [(key, items[position]) for key, position in sorted(positions.items())]
@@ -265,22 +260,40 @@ def server_cursor() -> psycopg.Cursor[Any]:
     return psycopg.Cursor(connection.connection)
 
 
-def _storable(text: str, position: int, field: str) -> str:
-    if "\x00" in text:
+def _event_row(number: int, row: NewEvent, position: int) -> tuple[object, ...]:
+    place = f"events[{position}]"
+    if row.amount is not None and not abs(row.amount) < AMOUNT_LIMIT:  # NaN compares false
         raise RejectedError(
-            f"events[{position}].{field} holds the character U+0000; remove it",
-            code="invalid_text",
-            field=f"events[{position}].{field}",
+            f"{place}.amount must be a number below 10^14", code="out_of_range", field=f"{place}.amount"
         )
-    return text
-
-
-def _decoded(properties: bytes, position: int) -> str:
     try:
-        return properties.decode()
+        properties = row.properties.decode()
     except UnicodeDecodeError:
         raise RejectedError(
-            f"events[{position}].properties is not UTF-8",
-            code="invalid_text",
-            field=f"events[{position}].properties",
+            f"{place}.properties must be UTF-8", code="invalid_text", field=f"{place}.properties"
         ) from None
+    return (
+        number,
+        row.received_at,
+        row.source_no,
+        _storable(row.message_id, f"{place}.message_id"),
+        row.kind,
+        _storable(row.name, f"{place}.name"),
+        row.occurred_at,
+        row.identifier_no,
+        row.profile_no,
+        row.order_id and _storable(row.order_id, f"{place}.order_id"),
+        row.amount,
+        row.currency,
+        properties,
+    )
+
+
+def _storable(text: str, field: str) -> str:
+    """``text``, which PostgreSQL can hold and Parquet too. Raises RejectedError otherwise."""
+    try:
+        if "\x00" not in text and (text.isascii() or text.encode()):
+            return text
+    except UnicodeEncodeError:
+        pass
+    raise RejectedError(f"{field} holds U+0000 or half a character; remove it", code="invalid_text", field=field)

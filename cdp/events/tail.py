@@ -13,6 +13,7 @@ from cdp.events.files.properties import properties_project
 __all__ = ["rows_read", "typed"]
 
 ROWS_PER_TABLE = 65_536
+BYTES_PER_TABLE = 64 << 20
 EXPRESSIONS = {
     "occurred_at": "(extract(epoch FROM e.occurred_at) * 1000000)::bigint",
     "received_at": "(extract(epoch FROM e.received_at) * 1000000)::bigint",
@@ -29,7 +30,7 @@ WHERE NOT EXISTS (SELECT FROM cdp_erasedidentifier x WHERE x.identifier_no = e.i
 
 
 def rows_read(cursor: psycopg.Cursor[Any], condition: str, parameters: Sequence[int]) -> Iterator[pa.Table]:
-    """Event rows that meet ``condition`` (SQL over ``e``), in tables of 65,536 rows without the typed columns.
+    """Event rows that meet ``condition`` (SQL over ``e``), in tables of at most 65,536 rows without the typed columns.
 
     One statement, hence one moment. Columns as in the files, overlay and tombstones applied.
     """
@@ -37,11 +38,13 @@ def rows_read(cursor: psycopg.Cursor[Any], condition: str, parameters: Sequence[
     statement = f"COPY (SELECT {columns} {SOURCE} AND {condition}) TO STDOUT (FORMAT csv)"
     with cursor.copy(statement, parameters) as copy:
         lines: list[bytes] = []
+        size = 0
         for line in copy:
             lines.append(bytes(line))
-            if len(lines) == ROWS_PER_TABLE:
+            size += len(lines[-1])
+            if len(lines) == ROWS_PER_TABLE or size >= BYTES_PER_TABLE:
                 yield _parse(lines)
-                lines = []
+                lines, size = [], 0
     if lines:
         yield _parse(lines)
 

@@ -25,10 +25,11 @@ from cdp.events.locks import StoreLock, ledger_cut, store_guard
 from cdp.events.models import EventFile
 from cdp.events.store import EventStore, store_open
 
-__all__ = ["FOREVER", "CompactionResult", "Job", "compaction_due", "files_limited", "job_run", "store_compact"]
+__all__ = ["FOREVER", "CompactionResult", "Job", "files_limited", "job_run", "store_compact"]
 
 FOREVER = dt.date(9999, 1, 1)
 ROWS_PER_JOB = 4_000_000
+ROWS_WORTH_CLOSING = 500_000
 SMALL_MONTH_ROWS = 262_144
 MAX_LAYERS = 4
 HOT_FILES_PER_TIER = 8
@@ -55,17 +56,21 @@ class Job:
     target: Target
 
 
-def store_compact(now: dt.datetime, *, only_closed: bool = True, store: EventStore | None = None) -> CompactionResult:
-    """Compact every hot file with rows of closed months and merge the small hot files of the open one.
+def store_compact(
+    now: dt.datetime, *, only_closed: bool = True, eager: bool = True, store: EventStore | None = None
+) -> CompactionResult:
+    """Move rows of closed months into month × bucket files and merge the small hot files of the open one.
 
     A month is closed when it lies before the UTC month of ``now``; with ``only_closed=False`` every month counts as
-    closed. Does nothing while another process rewrites files; safe to repeat and to kill.
+    closed. Unless ``eager``, closed months wait until a day's worth of their rows or half a million have come together.
+    Does nothing while another process rewrites files; safe to repeat and to kill.
     """
     store = store or store_open()
-    open_from = month_of(now.astimezone(UTC)) if only_closed else FOREVER
+    today = now.astimezone(UTC).date()
+    open_from = month_of(today) if only_closed else FOREVER
     jobs = before = after = rows = 0
     with store_guard(StoreLock.FILES) as is_mine:
-        while is_mine and (job := _plan(store, files_live(), open_from, now.astimezone(UTC).date())):
+        while is_mine and (job := _plan(store, files_live(), open_from, today, eager=eager)):
             count = job_run(store, job)
             if count is None:
                 break
@@ -74,14 +79,6 @@ def store_compact(now: dt.datetime, *, only_closed: bool = True, store: EventSto
     if jobs:
         log.info("store_compacted", jobs=jobs, files_before=before, files_after=after, rows=rows)
     return CompactionResult(jobs, before, after, rows)
-
-
-def compaction_due(files: Sequence[EventFile], now: dt.datetime) -> bool:
-    """Whether a tick should compact: a hot file of an earlier day holds closed months, or hot files pile up."""
-    hot = [file for file in files if file.kind == "hot"]
-    today = now.astimezone(UTC).date()
-    stale = any(month_of(f.min_occurred_at) < month_of(today) and f.day is not None and f.day < today for f in hot)
-    return stale or bool(_hot_tier(hot)) or sum(file.rows for file in hot) >= ROWS_PER_JOB
 
 
 def job_run(store: EventStore, job: Job) -> int | None:
@@ -101,14 +98,18 @@ def job_run(store: EventStore, job: Job) -> int | None:
     return len(new)
 
 
-def _plan(store: EventStore, live: Sequence[EventFile], open_from: dt.date, today: dt.date) -> Job | None:
+def _plan(
+    store: EventStore, live: Sequence[EventFile], open_from: dt.date, today: dt.date, *, eager: bool
+) -> Job | None:
     """The next job, or None when nothing is left to gain."""
     hot = [file for file in live if file.kind == "hot"]
-    closing = files_limited([file for file in hot if month_of(file.min_occurred_at) < open_from])
-    if closing:
-        return Job((*closing, *_layers(store, closing, live, open_from)), Target(open_from, today, {}))
+    closing = [file for file in hot if month_of(file.min_occurred_at) < open_from]
+    rows = sum(file.rows for file in closing)
+    if closing and (eager or rows >= ROWS_WORTH_CLOSING or any(file.day and file.day < today for file in closing)):
+        taken = files_limited(closing)
+        return Job((*taken, *_layers(store, taken, live, open_from)), Target(open_from, today, {}))
     tier = _hot_tier(hot)
-    return Job(tuple(files_limited(tier)), Target(open_from, today, {})) if tier else None
+    return Job(tuple(files_limited(tier)), Target(open_from if eager else dt.date.min, today, {})) if tier else None
 
 
 def _layers(

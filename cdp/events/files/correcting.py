@@ -1,4 +1,5 @@
-"""Corrections taken into the files: erased people physically out, re-identified ones under their profile of today.
+"""Corrections taken into the files: erased people physically out, re-identified ones under their profile of today,
+properties declared since in columns of their own.
 
 Only files that hold rows of the identifiers in question are rewritten; for all others the manifest notes that they have
 taken the correction in. Readers were right before and after, this makes them right without a join, and erasure final.
@@ -17,13 +18,19 @@ from django.db.models import Min
 from cdp.core.time import UTC
 from cdp.events.files.compaction import FOREVER, Job, files_limited, job_run
 from cdp.events.files.corrections import Corrections, corrections_read, file_part
-from cdp.events.files.manifest import OVERLAY, files_live, mark_read
+from cdp.events.files.manifest import OVERLAY, files_live, mark_read, property_types_read
 from cdp.events.files.rewrite import Target
 from cdp.events.locks import LedgerCut, StoreLock, ledger_cut, store_guard
 from cdp.events.models import ErasedIdentifier, EventFile, IdentifierOverlay
 from cdp.events.store import EventStore, engine_connect, store_open
 
-__all__ = ["RewriteResult", "identifiers_erased", "store_fold_overlay", "store_rewrite_erased"]
+__all__ = [
+    "RewriteResult",
+    "identifiers_erased",
+    "store_fold_overlay",
+    "store_project_properties",
+    "store_rewrite_erased",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +57,15 @@ def store_fold_overlay(now: dt.datetime, *, store: EventStore | None = None) -> 
     return _take_in(now, store or store_open(), erased=False)
 
 
+def store_project_properties(now: dt.datetime, *, store: EventStore | None = None) -> RewriteResult:
+    """Give every file the typed columns of the properties as declared today, so that rules read the whole history."""
+    store = store or store_open()
+    wanted = property_types_read()
+    with store_guard(StoreLock.FILES) as is_mine:
+        outdated = {file for file in files_live() if is_mine and file.property_types != wanted}
+        return RewriteResult(rewritten=_rewrite(store, outdated, now))
+
+
 def identifiers_erased(identifier_nos: Sequence[int]) -> bool:
     """Whether no file on the storage, listed or waiting for the sweep, can hold a row of these identifiers."""
     newest = ErasedIdentifier.objects.filter(identifier_no__in=identifier_nos).order_by("-seq").first()
@@ -59,7 +75,6 @@ def identifiers_erased(identifier_nos: Sequence[int]) -> bool:
 
 
 def _take_in(now: dt.datetime, store: EventStore, *, erased: bool) -> RewriteResult:
-    rewritten = noted = 0
     with store_guard(StoreLock.FILES) as is_mine:
         if not is_mine:
             return RewriteResult()
@@ -72,15 +87,20 @@ def _take_in(now: dt.datetime, store: EventStore, *, erased: bool) -> RewriteRes
             corrections = corrections_read(cursor, files)
         touched = _touched(store, files, corrections, erased=erased)
         _note([f.file_no for f in files if f not in touched], cut, erased=erased)
-        noted = len(files) - len(touched)
-        for job in _jobs(touched, now.astimezone(UTC).date()):
-            if job_run(store, job) is None:
-                break
-            rewritten += len(job.files)
+        rewritten = _rewrite(store, touched, now)
         settled = _settle_erased(now) if erased else _settle_overlay()
     if rewritten or settled:
-        log.info("corrections_taken_in", rewritten=rewritten, noted=noted, settled=settled, erased=erased)
-    return RewriteResult(rewritten, noted, settled)
+        log.info("corrections_taken_in", rewritten=rewritten, settled=settled, erased=erased)
+    return RewriteResult(rewritten, len(files) - len(touched), settled)
+
+
+def _rewrite(store: EventStore, files: set[EventFile], now: dt.datetime) -> int:
+    rewritten = 0
+    for job in _jobs(files, now.astimezone(UTC).date()):
+        if job_run(store, job) is None:
+            break
+        rewritten += len(job.files)
+    return rewritten
 
 
 def _touched(
@@ -145,5 +165,6 @@ def _settle_overlay() -> int:
     """
     with transaction.atomic():
         taken_in = EventFile.objects.filter(removed_at=None).aggregate(low=Min("overlay_seq"))["low"]
-        limit = min(mark_read(OVERLAY), mark_read(OVERLAY) if taken_in is None else taken_in)
+        tail_from = mark_read(OVERLAY)
+        limit = tail_from if taken_in is None else min(tail_from, taken_in)
         return IdentifierOverlay.objects.filter(seq__lte=limit).delete()[0]
