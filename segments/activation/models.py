@@ -22,6 +22,7 @@ class Connection(models.Model):
     is_sandbox = models.BooleanField(default=False)
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_reason = models.CharField(max_length=300, blank=True)
+    wait_until = models.DateTimeField(null=True, help_text="The network asked to wait; nothing is sent before.")
     created_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
@@ -187,6 +188,11 @@ class SyncOutcome(models.Model):
     code = models.CharField(max_length=80)
     count = models.BigIntegerField()
     profile_nos = models.BinaryField(null=True, help_text="Roaring bitmap, where the network names rows.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["sync", "outcome", "code"], name="one_count_per_outcome_and_code")
+        ]
 
     def __str__(self) -> str:
         return f"{self.outcome}: {self.code}"
