@@ -1,17 +1,47 @@
-"""The inbox from its far end: claim what waits, take it away once its effects are stored, put aside what failed."""
+"""The inbox: accept each call once, claim what waits, take it away once its effects are stored, put aside what failed."""
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db import connection
+from django.db import connection, transaction
 
+from cdp.events.cursors import server_cursor
 from cdp.events.models import InboxEvent
-from cdp.events.services import message_hash
+from cdp.events.records import InboxItem, storable
 
-__all__ = ["Waiting", "event_names_note", "inbox_claim", "inbox_defer", "inbox_remove", "messages_release"]
+__all__ = [
+    "Waiting",
+    "event_names_note",
+    "inbox_add",
+    "inbox_claim",
+    "inbox_defer",
+    "inbox_remove",
+    "message_hash",
+    "messages_claim",
+    "messages_release",
+]
 
 SEEN_AGAIN_AFTER = dt.timedelta(hours=1)
+
+INBOX_STAGE = """
+CREATE TEMP TABLE cdp_inbox_stage (
+    source_no bigint, message_hash bytea, message_id text, received_at timestamptz, payload bytea
+) ON COMMIT DELETE ROWS
+"""
+
+# Rows that an earlier call of the same transaction left on the stage are no news to the keys, hence do nothing.
+INBOX_ADD = """
+WITH fresh AS (
+    INSERT INTO cdp_messagekey (source_no, message_hash, day)
+    SELECT source_no, message_hash, (received_at AT TIME ZONE 'UTC')::date FROM cdp_inbox_stage
+    ON CONFLICT DO NOTHING
+    RETURNING source_no, message_hash
+)
+INSERT INTO cdp_inboxevent (source_no, message_id, received_at, payload)
+SELECT source_no, message_id, received_at, payload FROM cdp_inbox_stage JOIN fresh USING (source_no, message_hash)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +54,58 @@ class Waiting:
     received_at: dt.datetime
     payload: bytes
     attempts: int
+
+
+def message_hash(message_id: str) -> bytes:
+    """16 bytes that stand for a message id in the deduplication keys."""
+    return hashlib.sha256(message_id.encode()).digest()[:16]
+
+
+def messages_claim(source_no: int, message_ids: Sequence[str], day: dt.date) -> list[bool]:
+    """For each message id whether this is its first time, here or ever; the first times are recorded.
+
+    One statement in the caller's transaction. A concurrent claim of the same id waits for that transaction.
+    """
+    hashes = [message_hash(message_id) for message_id in message_ids]
+    with server_cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO cdp_messagekey (source_no, message_hash, day)
+            SELECT %s, message_hash, %s FROM unnest(%s::bytea[]) AS t (message_hash)
+            ON CONFLICT DO NOTHING RETURNING message_hash
+            """,
+            [source_no, day, sorted(set(hashes))],
+        )
+        fresh = {bytes(row[0]) for row in cursor}
+    claimed = []
+    for digest in hashes:
+        claimed.append(digest in fresh)
+        fresh.discard(digest)
+    return claimed
+
+
+def inbox_add(items: Sequence[InboxItem]) -> int:
+    """Accept tracking calls: each message id of a source once, ever. Returns how many were new.
+
+    Atomic with or without a transaction around it; once committed the calls are safe.
+    Raises RejectedError, and accepts none, for a message id with U+0000 or half a character.
+    """
+    if not items:
+        return 0
+    for position, item in enumerate(items):
+        storable(item.message_id, f"items[{position}].message_id")
+    # Sorted, so that two requests with the same messages cannot wait for each other in a circle.
+    keyed = sorted({(i.source_no, message_hash(i.message_id)): i for i in reversed(items)}.items())
+    with transaction.atomic(), server_cursor() as cursor:
+        cursor.execute("SELECT to_regclass('pg_temp.cdp_inbox_stage') IS NULL", prepare=True)
+        if cursor.fetchone() == (True,):
+            cursor.execute(INBOX_STAGE)
+        with cursor.copy("COPY cdp_inbox_stage FROM STDIN (FORMAT binary)") as copy:
+            copy.set_types(("int8", "bytea", "text", "timestamptz", "bytea"))
+            for (source_no, digest), item in keyed:
+                copy.write_row((source_no, digest, item.message_id, item.received_at, item.payload))
+        cursor.execute(INBOX_ADD, prepare=True)
+        return cursor.rowcount
 
 
 def inbox_claim(limit: int, now: dt.datetime, *, only: Sequence[int] | None = None) -> list[Waiting]:

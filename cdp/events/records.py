@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from cdp.core.errors import RejectedError
 from cdp.core.ids import IdentifierNo, ProfileNo
 
-__all__ = ["Claim", "InboxItem", "NewEvent", "NewOrder"]
+__all__ = ["Claim", "InboxItem", "NewEvent", "NewOrder", "storable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,13 @@ class Claim:
     payload: dict[str, Any]
     attempts: int
     fence: int
+
+
+def storable(text: str, field: str) -> str:
+    """``text``, which PostgreSQL can hold and Parquet too. Raises RejectedError otherwise."""
+    try:
+        if "\x00" not in text and (text.isascii() or text.encode()):
+            return text
+    except UnicodeEncodeError:
+        pass
+    raise RejectedError(f"{field} holds U+0000 or half a character; remove it", code="invalid_text", field=field)
