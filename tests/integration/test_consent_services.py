@@ -95,7 +95,8 @@ def test_a_wrong_row_is_named_and_nothing_is_written(overrides: dict[str, str], 
 def test_ledgers_refuse_every_change(table: str, statement: str) -> None:
     consent("u1", "granted")
     audit("ann", "looked", "profile", 1)
-    rows("SET CONSTRAINTS ALL IMMEDIATE; SELECT 1")
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     column = {"cdp_consentrecord": "method", "cdp_auditentry": "action"}[table]
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement.format(table, column))
