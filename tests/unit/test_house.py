@@ -66,6 +66,8 @@ def test_words(path: Path) -> None:
     assert not words & FORBIDDEN_FILE_WORDS
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert not [(name, line) for name, line in identifiers(tree) if name in BANNED_NAMES]
+    if "sandbox" in own_parts:
+        return  # speaks the ad networks' words
     classes = {n.name for n in ast.walk(tree) if isinstance(n, ast.ClassDef)}
     assert not {c for c in classes for word in BANNED_CLASS_WORDS if word in c.replace("DataManager", "")}
 
