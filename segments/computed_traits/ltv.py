@@ -7,7 +7,7 @@ The time unit of ``alpha`` travels with the model; histories and horizons are al
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -169,28 +169,19 @@ def expected_spend(model: SpendModel, repeat_orders: Ints, repeat_amount_mean: F
     return (1 - weight) * model.population_mean + weight * own
 
 
-def discounted_orders(
-    model: PurchaseModel,
-    histories: Histories,
-    *,
-    months: int = 12,
-    month_days: float = 365 / 12,
-    monthly_discount: float = 0.01,
+def orders_by_month(
+    model: PurchaseModel, histories: Histories, *, months: int = 12, month_days: float = 365 / 12
 ) -> Floats:
+    """Expected order days up to the end of each coming month, ``(months, n_histories)``."""
+    return np.stack([expected_orders(model, histories, month * month_days) for month in range(1, months + 1)])
+
+
+def discounted_orders(by_month: Floats, *, monthly_discount: float = 0.01) -> Floats:
     """Expected order days of each coming month, discounted at its end and summed, per history.
 
-    Times ``expected_spend`` it is lifetimes' ``customer_lifetime_value`` (``month_days``: 30 for days, 4.345 * 7 for weeks),
+    Times ``expected_spend`` it is lifetimes' ``customer_lifetime_value`` (with months of 30 days, or of 4.345 weeks),
     from 12 predictions instead of 24.
     """
-    total = np.zeros(len(histories))
-    before = np.zeros(len(histories))
-    for month in range(1, months + 1):
-        until = expected_orders(model, histories, month * month_days)
-        total += (until - before) / (1 + monthly_discount) ** month
-        before = until
+    discounts = (1 + monthly_discount) ** -np.arange(1.0, len(by_month) + 1)
+    total: Floats = discounts @ np.diff(by_month, axis=0, prepend=0.0)
     return total
-
-
-def on_people(histories: Histories, evaluate: Callable[[Histories], Floats]) -> Floats:
-    """``evaluate`` on the distinct histories, mapped back to people."""
-    return evaluate(histories)[histories.inverse]

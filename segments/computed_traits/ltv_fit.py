@@ -118,8 +118,9 @@ def spend_model_fit(summary: OrderSummary) -> SpendModel:
 
 
 def _gamma_gamma(orders: Ints, means: Floats) -> SpendModel | None:
-    pairs, weights = np.unique(np.column_stack((orders.astype(np.float64), means)), axis=0, return_counts=True)
-    fitted = gamma_gamma_fit(pairs[:, 0].astype(np.int64), pairs[:, 1], weights)
+    # distinct (orders, mean) pairs; as complex numbers, since those sort by both parts at once
+    pairs, weights = np.unique(orders + 1j * means, return_counts=True)
+    fitted = gamma_gamma_fit(pairs.real.astype(np.int64), pairs.imag, weights)
     if fitted is None or fitted[1] <= 1:
         return None
     p, q, v = fitted

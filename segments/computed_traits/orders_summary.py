@@ -1,19 +1,16 @@
 """How often, how recently and for how much has each person ordered, as of a day?
 
 Day granularity: several orders on one day count once, as in lifetimes' ``summary_data_from_transaction_data`` (a test
-holds both equal). Money is summed as integers of 1/10,000, so that totals are exact.
-Measured in reference: DuckDB's ``arg_min`` form is four times as fast as the pandas one.
+holds both equal). The ledger is sorted once by person and day; every summary after that is a few passes of numpy over it
+(measured at 1 M people and 2.1 M orders: 0.5 s and 0.1 s, where DuckDB took 1.5 s and 2 s a summary).
+Money is summed as integers of 1/10,000, so that totals are exact.
 """
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 
-import duckdb
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 type Ints = NDArray[np.int64]
@@ -22,39 +19,7 @@ type Floats = NDArray[np.float64]
 AMOUNT_SCALE = 10_000
 NO_AMOUNT = np.iinfo(np.int64).min
 EPOCH = dt.date(1970, 1, 1)
-
-ORDER_DAYS_SQL = """
-CREATE TABLE order_day AS
-SELECT profile_no, day,
-       CAST(coalesce(sum(amount_e4) FILTER (amount_e4 <> $no_amount), 0) AS BIGINT) AS amount_e4,
-       CAST(bool_or(amount_e4 <> $no_amount) AS TINYINT) AS priced,
-       CAST(count(*) AS BIGINT) AS orders
-FROM order_input GROUP BY profile_no, day
-"""
-
-# One pass for what is known at the cut and what happened after it; people without an order by then are left out.
-SUMMARY_SQL = """
-SELECT profile_no,
-       count(*) FILTER (day <= $cut) - 1 AS repeat_orders,
-       CAST(min(day) AS BIGINT) AS first_day,
-       CAST(max(day) FILTER (day <= $cut) AS BIGINT) AS last_day,
-       CAST(coalesce(sum(amount_e4) FILTER (day <= $cut), 0) AS BIGINT) AS amount_e4,
-       arg_min(amount_e4, day) AS first_amount_e4,
-       CAST(coalesce(sum(priced) FILTER (day <= $cut), 0) AS BIGINT) AS priced_days,
-       CAST(arg_min(priced, day) AS BIGINT) AS first_priced,
-       count(*) FILTER (day <= $cut AND day > $cut - 30) AS order_days_30d,
-       count(*) FILTER (day <= $cut AND day > $cut - 90) AS order_days_90d,
-       count(*) FILTER (day <= $cut AND day > $cut - 180) AS order_days_180d,
-       count(*) FILTER (day > $cut) AS later_order_days,
-       CAST(coalesce(sum(amount_e4) FILTER (day > $cut), 0) AS BIGINT) AS later_amount_e4,
-       count(*) FILTER (day <= $cut AND day > $cut - $ahead) AS previous_order_days,
-       CAST(coalesce(sum(amount_e4) FILTER (day <= $cut AND day > $cut - $ahead), 0) AS BIGINT) AS previous_amount_e4
-FROM order_day
-WHERE day <= $cut + $ahead
-GROUP BY profile_no
-HAVING min(day) <= $cut
-ORDER BY profile_no
-"""
+DAY_BITS = 20  # a person's number and a day share one 64-bit key: days to the year 4840, 8.8e12 people
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +35,27 @@ class Orders:
 
 @dataclass(frozen=True, slots=True)
 class OrderDays:
-    """The ledger inside an open DuckDB connection, one row a person and day with an order."""
+    """The ledger, one entry a person and day with an order, sorted by both. Sums run from 0 before the first entry."""
 
-    connection: duckdb.DuckDBPyConnection
+    profile_no: Ints
+    """``(n_people,)``, ascending."""
+    start: Ints
+    """``(n_people,)``: where the person's days begin."""
+    day: Ints
+    """``(n_order_days,)``, ascending within a person."""
+    amount_e4_sum: Ints
+    """``(n_order_days + 1,)``."""
+    priced_sum: Ints
+    """``(n_order_days + 1,)``: days with an amount."""
     orders: int
-    people: int
-    first_day: int
-    last_day: int
+
+    @property
+    def people(self) -> int:
+        return len(self.profile_no)
+
+    @property
+    def first_day(self) -> int:
+        return int(self.day[self.start].min())
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,51 +131,80 @@ def orders_fingerprint(orders: Orders) -> str:
     return hashlib.sha256(repr(sums).encode()).hexdigest()
 
 
-@contextmanager
-def order_days_open(orders: Orders, *, threads: int = 2, memory_limit: str = "2GB") -> Iterator[OrderDays]:
-    """Load the ledger into a private in-memory DuckDB for the length of a run. Raises ValueError without any order."""
+def orders_by_day(orders: Orders) -> OrderDays:
+    """Sort the ledger and sum it by person and day.
+
+    Raises ValueError without any order, and for days before 1970 or numbers below 0.
+    """
     if not len(orders.profile_no):
         raise ValueError("orders: none to summarise")
-    table = pa.table({"profile_no": orders.profile_no, "day": orders.day, "amount_e4": orders.amount_e4})
-    with duckdb.connect(":memory:", config={"threads": threads, "memory_limit": memory_limit}) as connection:
-        connection.register("order_input", table)
-        connection.execute(ORDER_DAYS_SQL, {"no_amount": NO_AMOUNT})
-        connection.unregister("order_input")
-        row = connection.execute(
-            "SELECT count(DISTINCT profile_no), min(day), max(day), sum(orders) FROM order_day"
-        ).fetchone()
-        assert row is not None  # noqa: S101 - an aggregate without GROUP BY always gives one row
-        yield OrderDays(connection, people=row[0], first_day=row[1], last_day=row[2], orders=int(row[3]))
+    if int(orders.day.min()) < 0 or int(orders.profile_no.min()) < 0:
+        raise ValueError("orders: days must lie after 1969, profile numbers must not be negative")
+    key = (orders.profile_no << DAY_BITS) | orders.day
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    entry = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+    is_priced = (orders.amount_e4 != NO_AMOUNT)[order]
+    amount = np.add.reduceat(np.where(is_priced, orders.amount_e4[order], 0), entry)
+    priced = np.maximum.reduceat(is_priced.astype(np.int64), entry)
+    profile_no = key[entry] >> DAY_BITS
+    start = np.flatnonzero(np.concatenate(([True], profile_no[1:] != profile_no[:-1])))
+    return OrderDays(
+        profile_no=profile_no[start],
+        start=start,
+        day=key[entry] & ((1 << DAY_BITS) - 1),
+        amount_e4_sum=np.concatenate(([0], np.cumsum(amount))),
+        priced_sum=np.concatenate(([0], np.cumsum(priced))),
+        orders=len(orders.profile_no),
+    )
 
 
 def orders_summarise(order_days: OrderDays, cut_day: int, *, ahead_days: int = 0) -> tuple[OrderSummary, LaterOrders]:
     """Everybody with an order by the end of ``cut_day``, and what they did in the ``ahead_days`` after it."""
-    result = order_days.connection.execute(SUMMARY_SQL, {"cut": cut_day, "ahead": ahead_days})
-    columns: dict[str, Ints] = {name: np.asarray(column) for name, column in result.fetchnumpy().items()}
-    first_day = columns["first_day"]
-    repeat_amount = (columns["amount_e4"] - columns["first_amount_e4"]) / AMOUNT_SCALE
-    priced_repeats = columns["priced_days"] - columns["first_priced"]
-    first_in_previous = first_day > cut_day - ahead_days
+
+    def days_until(last: int) -> Ints:
+        """Order days of each person up to the end of a day."""
+        return np.add.reduceat((order_days.day <= last).astype(np.int64), order_days.start)
+
+    known = days_until(cut_day)
+    born = known > 0
+    known, start = known[born], order_days.start[born]
+    first_day, amounts = order_days.day[start], order_days.amount_e4_sum
+
+    def since(last: int) -> Ints:
+        """Order days after ``last``, up to the cut."""
+        return known - days_until(last)[born]
+
+    def amount(of: Ints, until: Ints) -> Floats:
+        """Spend on the order days number ``of`` to ``until`` of each person (0-based, half-open)."""
+        spent: Floats = (amounts[start + until] - amounts[start + of]) / AMOUNT_SCALE
+        return spent
+
+    priced_repeats = order_days.priced_sum[start + known] - order_days.priced_sum[start + 1]
+    repeat_amount = amount(np.ones_like(known), known)
     summary = OrderSummary(
         cut_day=cut_day,
-        profile_no=columns["profile_no"],
-        repeat_orders=columns["repeat_orders"],
-        btyd_recency_days=columns["last_day"] - first_day,
+        profile_no=order_days.profile_no[born],
+        repeat_orders=known - 1,
+        btyd_recency_days=order_days.day[start + known - 1] - first_day,
         age_days=cut_day - first_day,
-        days_since_last_order=cut_day - columns["last_day"],
-        amount_total=columns["amount_e4"] / AMOUNT_SCALE,
+        days_since_last_order=cut_day - order_days.day[start + known - 1],
+        amount_total=amount(np.zeros_like(known), known),
         repeat_amount=repeat_amount,
         repeat_amount_mean=np.where(priced_repeats > 0, repeat_amount / np.maximum(priced_repeats, 1), 0.0),
-        order_days_30d=columns["order_days_30d"],
-        order_days_90d=columns["order_days_90d"],
-        order_days_180d=columns["order_days_180d"],
+        order_days_30d=since(cut_day - 30),
+        order_days_90d=since(cut_day - 90),
+        order_days_180d=since(cut_day - 180),
     )
+    by_the_end = days_until(cut_day + ahead_days)[born]
+    # a first order is no repeat: it counts as before the previous period, whenever it was
+    before_previous = np.maximum(known - since(cut_day - ahead_days), 1)
     later = LaterOrders(
         days=ahead_days,
-        order_days=columns["later_order_days"],
-        amount=columns["later_amount_e4"] / AMOUNT_SCALE,
-        previous_order_days=columns["previous_order_days"] - first_in_previous,
-        previous_amount=(columns["previous_amount_e4"] - first_in_previous * columns["first_amount_e4"]) / AMOUNT_SCALE,
+        order_days=by_the_end - known,
+        amount=amount(known, by_the_end),
+        previous_order_days=known - before_previous,
+        previous_amount=amount(before_previous, known),
     )
     return summary, later
 

@@ -178,7 +178,7 @@ def histogram_edges(values: Floats) -> list[float]:
     """Twelve readable edges that fit the values' scale: 0, 5, 10, 20 … 300 for values around 10 to 300."""
     steps = np.array([0, 5, 10, 20, 30, 40, 60, 80, 100, 150, 200, 300], dtype=np.float64)
     high = float(np.quantile(values, 0.98)) if len(values) else 0.0
-    scale = 10.0 ** np.round(np.log10(high / 250)) if high > 0 else 1.0
+    scale = 10.0 ** np.round(np.log10(high / 250)) if high > 1e-6 else 1.0
     return [round(float(edge), 6) for edge in steps * scale]
 
 

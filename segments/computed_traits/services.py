@@ -22,7 +22,7 @@ from segments.computed_traits.orders_summary import (
     OrderDays,
     Orders,
     day_number,
-    order_days_open,
+    orders_by_day,
     orders_fingerprint,
 )
 from segments.computed_traits.selectors import orders_read, run_finished, run_in_use, runs_latest
@@ -87,32 +87,26 @@ def _run_all(
     inputs_text = _inputs_text(orders, as_of, seed)
     prints = {name: hashlib.sha256(f"{inputs_text} {name}".encode()).hexdigest() for name in groups}
     last = {name: run_finished(name) for name in groups}
-    runs: list[ModelRun] = []
+    runs = {name: run for name, run in last.items() if run is not None and run.input_fingerprint == prints[name]}
+    if len(runs) == len(groups):
+        return list(runs.values())
     failures: list[Exception] = []
-    due = {name for name, run in last.items() if run is None or run.input_fingerprint != prints[name]}
-    if not due:
-        return [run for run in last.values() if run is not None]
     notes = {"orders_without_person": unknown, "orders_in_other_currencies": int((orders.amount_e4 == NO_AMOUNT).sum())}
-    config = settings.CONFIG
-    with order_days_open(
-        orders, threads=config.cdp_duckdb_threads, memory_limit=config.cdp_duckdb_memory_limit
-    ) as order_days:
-        for name, group in groups.items():
-            finished = last[name]
-            if name not in due and finished is not None:
-                runs.append(finished)
-                continue
-            run = ModelRun.objects.create(
-                group=name, as_of=as_of, seed=seed, input_fingerprint=prints[name], started_at=clock()
-            )
-            try:
-                runs.append(_run_one(group, run, _inputs(order_days, name, as_of, seed), notes, clock))
-            except Exception as error:  # noqa: BLE001 - one group's fault must not stop the others; raised below
-                _fail(run, error, clock())
-                failures.append(error)
+    order_days = orders_by_day(orders)
+    for name, group in groups.items():
+        if name in runs:
+            continue
+        run = ModelRun.objects.create(
+            group=name, as_of=as_of, seed=seed, input_fingerprint=prints[name], started_at=clock()
+        )
+        try:
+            runs[name] = _run_one(group, run, _inputs(order_days, name, as_of, seed), notes, clock)
+        except Exception as error:  # noqa: BLE001 - one group's fault must not stop the others; raised below
+            _fail(run, error, clock())
+            failures.append(error)
     if failures:
         raise ExceptionGroup("computed traits", failures)
-    return runs
+    return [runs[name] for name in groups]
 
 
 def _run_one(

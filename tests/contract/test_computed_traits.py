@@ -1,7 +1,6 @@
 """What every group of computed traits must do. A new file in ``computed_traits/groups`` is picked up by itself."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,30 +15,29 @@ from segments.computed_traits.contract import (
     groups_find,
 )
 from segments.computed_traits.models import ModelRun
-from segments.computed_traits.orders_summary import Orders, order_days_open
+from segments.computed_traits.orders_summary import Orders, orders_by_day
 from tests.computed_samples import CDNOW_LAST_DAY, cdnow_orders
 
 GROUPS = groups_find()
 UNITS = {"", "days", "currency", "score", "share"}
 
 
-def inputs_make(orders: Orders, day: int) -> Iterator[TraitInputs]:
-    with order_days_open(orders) as order_days:
-        yield TraitInputs(order_days=order_days, as_of_day=day, currency="USD", seed=11)
+def inputs_make(orders: Orders, day: int) -> TraitInputs:
+    return TraitInputs(order_days=orders_by_day(orders), as_of_day=day, currency="USD", seed=11)
 
 
 @pytest.fixture(scope="module")
-def real() -> Iterator[TraitInputs]:
+def real() -> TraitInputs:
     """CDNOW: 23,570 real people."""
-    yield from inputs_make(cdnow_orders("master"), CDNOW_LAST_DAY)
+    return inputs_make(cdnow_orders("master"), CDNOW_LAST_DAY)
 
 
 @pytest.fixture(scope="module")
-def few() -> Iterator[TraitInputs]:
+def few() -> TraitInputs:
     """Twenty people, who ordered within a week."""
     people = np.repeat(np.arange(1, 21), 2)
     days = np.tile(np.array([100, 104]), 20).astype(np.int32)
-    yield from inputs_make(Orders(people, days, np.full(40, 100_000)), 106)
+    return inputs_make(Orders(people, days, np.full(40, 100_000)), 106)
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,14 @@ from segments.computed_traits.clusters import (
     ids_match,
     people_place,
 )
-from segments.computed_traits.orders_summary import OrderSummary, order_days_open, orders_summarise
+from segments.computed_traits.orders_summary import OrderSummary, orders_by_day, orders_summarise
 from tests.computed_samples import CDNOW_LAST_DAY, cdnow_orders
 
 
 @pytest.fixture(scope="module")
 def summary() -> OrderSummary:
-    with order_days_open(cdnow_orders("sample")) as order_days:
-        return orders_summarise(order_days, CDNOW_LAST_DAY)[0]
+    order_days = orders_by_day(cdnow_orders("sample"))
+    return orders_summarise(order_days, CDNOW_LAST_DAY)[0]
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,15 @@ from segments.computed_traits.ltv import Histories, PurchaseModel, histories_col
 from segments.computed_traits.ltv_fit import FittedModels, models_fit
 from segments.computed_traits.ltv_lifetimes import bgnbd_fit
 from segments.computed_traits.ltv_report import HoldoutTest, holdout_test
-from segments.computed_traits.orders_summary import LaterOrders, OrderSummary, order_days_open, orders_summarise
+from segments.computed_traits.orders_summary import LaterOrders, OrderSummary, orders_by_day, orders_summarise
 from tests.computed_samples import CDNOW_CALIBRATION_END, CDNOW_HOLDOUT_DAYS, cdnow_orders
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "models.json").read_text())
 
 
 def split(name: str) -> tuple[OrderSummary, LaterOrders]:
-    with order_days_open(cdnow_orders(name)) as order_days:
-        return orders_summarise(order_days, CDNOW_CALIBRATION_END, ahead_days=CDNOW_HOLDOUT_DAYS)
+    order_days = orders_by_day(cdnow_orders(name))
+    return orders_summarise(order_days, CDNOW_CALIBRATION_END, ahead_days=CDNOW_HOLDOUT_DAYS)
 
 
 @pytest.fixture(scope="module")
@@ -174,9 +174,9 @@ def test_twelve_month_value_equals_that_of_lifetimes(
         )
     ]
     theirs = spend.customer_lifetime_value(orders, *columns, time=12, discount_rate=0.01, freq=frequency)
-    ours = ltv.on_people(
-        models.histories, lambda h: ltv.discounted_orders(models.orders, h, months=12, month_days=month_days)
-    ) * ltv.expected_spend(models.spend, summary.repeat_orders, summary.repeat_amount_mean)
+    by_month = ltv.orders_by_month(models.orders, models.histories, month_days=month_days)
+    spend_each = ltv.expected_spend(models.spend, summary.repeat_orders, summary.repeat_amount_mean)
+    ours = ltv.discounted_orders(by_month)[models.histories.inverse] * spend_each
     np.testing.assert_allclose(ours[repeaters], theirs.to_numpy(), rtol=1e-9, atol=1e-9)
 
 

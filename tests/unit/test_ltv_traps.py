@@ -20,6 +20,7 @@ from segments.computed_traits.ltv import (
     expected_orders,
     expected_spend,
     histories_collapse,
+    orders_by_month,
     probability_alive,
 )
 from segments.computed_traits.ltv_fit import (
@@ -30,13 +31,13 @@ from segments.computed_traits.ltv_fit import (
     spend_model_fit,
 )
 from segments.computed_traits.ltv_lifetimes import bgnbd_fit
-from segments.computed_traits.orders_summary import Orders, OrderSummary, order_days_open, orders_summarise
+from segments.computed_traits.orders_summary import Orders, OrderSummary, orders_by_day, orders_summarise
 from tests.computed_samples import CDNOW_CALIBRATION_END, cdnow_orders, simulated_orders
 
 
 def summarise(orders: Orders, day: int) -> OrderSummary:
-    with order_days_open(orders) as order_days:
-        return orders_summarise(order_days, day)[0]
+    order_days = orders_by_day(orders)
+    return orders_summarise(order_days, day)[0]
 
 
 def model(r: float, alpha: float, a: float, b: float) -> PurchaseModel:
@@ -99,7 +100,7 @@ def test_every_prediction_is_finite_and_sensible(
     assert 0 <= alive <= 1
     assert np.isfinite([short, long]).all()
     assert -1e-9 <= short <= long * (1 + 1e-9) + 1e-9
-    assert discounted_orders(used, one)[0] <= long * (1 + 1e-9) + 1e-9
+    assert discounted_orders(orders_by_month(used, one))[0] <= long * (1 + 1e-9) + 1e-9
 
 
 def test_thousands_of_orders_do_not_overflow() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from segments.computed_traits.ltv import PurchaseModel, histories_collapse, summary_collapse
 from segments.computed_traits.ltv_fit import purchase_model_fit
-from segments.computed_traits.orders_summary import OrderSummary, day_number, order_days_open, orders_summarise
+from segments.computed_traits.orders_summary import OrderSummary, day_number, orders_by_day, orders_summarise
 from segments.computed_traits.propensity import (
     RECENCY_ALONE,
     IntentModel,
@@ -26,9 +26,9 @@ GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "models.json").read_
 
 @pytest.fixture(scope="module")
 def cuts() -> tuple[OrderSummary, np.ndarray, OrderSummary, np.ndarray]:
-    with order_days_open(cdnow_orders("master")) as order_days:
-        train, trained = orders_summarise(order_days, day_number(dt.date(1997, 12, 31)), ahead_days=90)
-        test, tested = orders_summarise(order_days, day_number(dt.date(1998, 3, 31)), ahead_days=90)
+    order_days = orders_by_day(cdnow_orders("master"))
+    train, trained = orders_summarise(order_days, day_number(dt.date(1997, 12, 31)), ahead_days=90)
+    test, tested = orders_summarise(order_days, day_number(dt.date(1998, 3, 31)), ahead_days=90)
     return train, trained.order_days > 0, test, tested.order_days > 0
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segments.computed_traits.orders_summary import order_days_open, orders_summarise
+from segments.computed_traits.orders_summary import orders_by_day, orders_summarise
 from segments.computed_traits.rfm import (
     CELL_NAMES,
     NAMED_CELLS,
@@ -57,8 +57,8 @@ def test_bands_include_their_lower_edge() -> None:
 
 
 def test_cdnow_as_published_in_the_golden_file() -> None:
-    with order_days_open(cdnow_orders("master")) as order_days:
-        summary, _ = orders_summarise(order_days, CDNOW_LAST_DAY)
+    order_days = orders_by_day(cdnow_orders("master"))
+    summary, _ = orders_summarise(order_days, CDNOW_LAST_DAY)
     scores = rfm_score(summary, BANDS)
     cells = rfm_cells(summary, scores)
     sizes: Counter[str] = Counter()
@@ -81,7 +81,7 @@ def test_cdnow_as_published_in_the_golden_file() -> None:
 
 @pytest.mark.parametrize("bands", [(1, 2, 3), (1, 2, 2, 4, 5)])
 def test_bands_that_are_not_five_rising_numbers_are_refused(bands: tuple[int, ...]) -> None:
-    with order_days_open(cdnow_orders("sample")) as order_days:
-        summary, _ = orders_summarise(order_days, CDNOW_LAST_DAY)
+    order_days = orders_by_day(cdnow_orders("sample"))
+    summary, _ = orders_summarise(order_days, CDNOW_LAST_DAY)
     with pytest.raises(ValueError, match="frequency_bands"):
         rfm_score(summary, bands)

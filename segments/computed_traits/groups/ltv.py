@@ -5,7 +5,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from segments.computed_traits.contract import JsonObject, JsonValue, TraitInputs, TraitOutcome, TraitSpec
-from segments.computed_traits.ltv import discounted_orders, expected_orders, expected_spend, probability_alive
+from segments.computed_traits.ltv import (
+    discounted_orders,
+    expected_orders,
+    expected_spend,
+    orders_by_month,
+    probability_alive,
+)
 from segments.computed_traits.ltv_fit import FittedModels, data_shortage, models_fit
 from segments.computed_traits.ltv_report import holdout_test, publishing_checks, test_report
 from segments.computed_traits.orders_summary import OrderSummary, day_date, orders_summarise, people_sample
@@ -77,9 +83,10 @@ def _refused(reason: str, summary: OrderSummary, report: JsonObject) -> TraitOut
 def _table(summary: OrderSummary, models: FittedModels) -> pa.Table:
     inverse = models.histories.inverse
     spend = expected_spend(models.spend, summary.repeat_orders, summary.repeat_amount_mean)
+    by_month = orders_by_month(models.orders, models.histories)
     orders_90d = expected_orders(models.orders, models.histories, 90)[inverse]
-    orders_365d = expected_orders(models.orders, models.histories, 365)[inverse]
-    discounted = discounted_orders(models.orders, models.histories, monthly_discount=MONTHLY_DISCOUNT)[inverse]
+    orders_365d = by_month[-1][inverse]
+    discounted = discounted_orders(by_month, monthly_discount=MONTHLY_DISCOUNT)[inverse]
     return pa.table(
         {
             "profile_no": summary.profile_no,
