@@ -18,8 +18,8 @@ from cdp.access.keys import keyring
 from cdp.core.crypto import Keyring
 from cdp.events.files.layout import compacted_key
 from cdp.events.files.manifest import NewFile, files_add, mark_write, property_types_read
-from cdp.events.models import EventFile, EventName
 from cdp.events.files.parquet import events_schema, events_write
+from cdp.events.models import EventFile, EventName
 from cdp.events.store import store_open
 from cdp.identity.models import IdentifierType
 
@@ -68,34 +68,34 @@ def _people(size: Size, as_of: dt.datetime) -> None:
         cursor.execute(
             """
             INSERT INTO cdp_traitvalue (identifier_no, trait_no, value, source_no, set_at)
-            SELECT p.profile_no * 2 - 1, t.trait_no, to_jsonb(p.traits ->> 'country'), 1, %s
+            SELECT p.profile_no, t.trait_no, to_jsonb(p.traits ->> 'country'), 1, %s
             FROM cdp_profile p, cdp_trait t WHERE t.key = 'country'
             """,
             [as_of - dt.timedelta(days=365)],
         )
 
 
-def _sealed(task: tuple[int, int, Keyring]) -> list[tuple[int, str, bytes, bytes]]:
-    first, last, ring = task
+def _sealed(task: tuple[int, int, int, Keyring]) -> list[tuple[int, int, str, bytes, bytes]]:
+    first, last, people, ring = task
     rows = []
     for n in range(first, last):
-        for offset, kind, value in ((1, "user_id", f"u{n}"), (0, "email", f"person{n}@example.com")):
+        for number, kind, value in ((n, "user_id", f"u{n}"), (people + n, "email", f"person{n}@example.com")):
             sealed = ring.encrypt(value, context=b"cdp_identifier.value")
-            rows.append((n * 2 - offset, kind, ring.blind_index(kind, value), sealed))
+            rows.append((number, n, kind, ring.blind_index(kind, value), sealed))
     return rows
 
 
 def _identifiers(size: Size) -> None:
     types = dict(IdentifierType.objects.values_list("key", "pk"))
     step = 50_000
-    tasks = [(n, min(n + step, size.profiles + 1), keyring()) for n in range(1, size.profiles + 1, step)]
+    tasks = [(n, min(n + step, size.profiles + 1), size.profiles, keyring()) for n in range(1, size.profiles + 1, step)]
     connection.ensure_connection()
     copy_sql = "COPY cdp_identifier (identifier_no, type_id, blind_index, value_encrypted, profile_no, source_no) FROM STDIN BINARY"
     with ProcessPoolExecutor(2) as pool, connection.connection.cursor() as cursor, cursor.copy(copy_sql) as copy:
         copy.set_types(["int8", "int8", "bytea", "bytea", "int8", "int8"])
         for rows in pool.map(_sealed, tasks):
-            for number, kind, digest, sealed in rows:
-                copy.write_row((number, types[kind], digest, sealed, (number + 1) // 2, 1))
+            for number, profile_no, kind, digest, sealed in rows:
+                copy.write_row((number, types[kind], digest, sealed, profile_no, 1))
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT setval(pg_get_serial_sequence('cdp_identifier', 'identifier_no'), %s)", [size.profiles * 2]
@@ -123,7 +123,7 @@ def _events_sql(size: Size, as_of: dt.datetime) -> str:
                CASE WHEN hash(n, 1) % 10 = 0 THEN 'Order Completed' WHEN hash(n, 1) % 10 < 3 THEN 'Product Added'
                     WHEN hash(n, 1) % 10 < 8 THEN 'Product Viewed' ELSE 'Checkout Started' END AS name,
                TIMESTAMP '{as_of:%Y-%m-%d %H:%M:%S}' - to_seconds(1 + hash(n, 2) % (365 * 86400)) AS occurred_at,
-               2 * (1 + (power((hash(n, 3) % 1000000007) / 1000000007.0, 2) * {size.profiles - 1})::BIGINT) - 1
+               1 + (power((hash(n, 3) % 1000000007) / 1000000007.0, 2) * {size.profiles - 1})::BIGINT
                    AS identifier_no,
                5 + (hash(n, 4) % 20000) / 100 AS price, 'cat' || lpad((hash(n, 5) % 50)::VARCHAR, 2, '0') AS category
         FROM range(1, {size.events} + 1) AS t (n)
@@ -145,7 +145,7 @@ def _events(size: Size, as_of: dt.datetime) -> None:
     files: list[NewFile] = []
     for month in months:
         for bucket in range(BUCKETS):
-            table = duck.execute(_bucket_sql(types), [month, bucket]).to_arrow_table().cast(schema)
+            table = duck.sql(_bucket_sql(types), params=[month, bucket]).to_arrow_table().cast(schema)
             draft = Path(store.storage.staging) / f"{secrets.token_hex(8)}.parquet"
             facts = events_write(draft, [table], schema)
             key = compacted_key(month, bucket, BUCKETS)
@@ -162,7 +162,7 @@ def _bucket_sql(types: dict[str, str]) -> str:
     columns = ", ".join({"category": "category AS p_category"}.get(key, f"NULL AS p_{key}") for key in sorted(types))
     return f"""
         SELECT event_no, source_no, kind, name, occurred_at, occurred_at AS received_at, identifier_no,
-               (identifier_no + 1) // 2 AS profile_no,
+               identifier_no AS profile_no,
                CASE WHEN name = 'Order Completed' THEN 'o' || event_no END AS order_id,
                CASE WHEN name = 'Order Completed' THEN price END::DECIMAL(18,4) AS amount,
                CASE WHEN name = 'Order Completed' THEN 'USD' END AS currency, 'm' || event_no AS message_id,
