@@ -21,7 +21,8 @@ from cdp.core.normalise import text_normalise, value_is_blocked
 KINDS = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 MAX_ITEM_BYTES = 32 * 1024
 MAX_NAME_CHARS = 200
-_PATH_IN_ERROR = re.compile(r"at `\$\.?([^`]*)`")
+MAX_DEPTH = 32
+_PATH_IN_ERROR = re.compile(r"at `\$\.?([^`\[]*)")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -130,16 +131,35 @@ def _decoded(raw: bytes) -> _Item:
     if len(raw) > MAX_ITEM_BYTES:
         raise RejectedError(f"A call holds at most {MAX_ITEM_BYTES // 1024} KB.", code="too_large")
     try:
-        return _item_decoder.decode(raw)
+        item = _item_decoder.decode(raw)
     except msgspec.ValidationError as error:
         raise _type_error(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise RejectedError("The call is not JSON in UTF-8, or nests too deeply.", code="json") from error
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and not _is_flat((item.properties, item.traits, item.context)):
+        raise RejectedError(f"The call nests deeper than {MAX_DEPTH} levels; flatten it.", code="depth")
+    return item
+
+
+def _is_flat(values: Sequence[object]) -> bool:
+    """Whether nothing in ``values`` nests deeper than ``MAX_DEPTH`` levels."""
+    level: list[object] = list(values)
+    for _ in range(MAX_DEPTH):
+        inner: list[object] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner.extend(value.values())
+            elif isinstance(value, list):
+                inner.extend(value)
+        if not inner:
+            return True
+        level = inner
+    return False
 
 
 def _type_error(error: msgspec.ValidationError) -> RejectedError:
     found = _PATH_IN_ERROR.search(str(error))
-    field = found[1] if found and "[" not in found[1] else ""
+    field = found[1].rstrip(".") if found else ""
     return RejectedError(
         f"{field or 'The call'} has a type that is not allowed there, or a number out of range.",
         code="type",
