@@ -13,12 +13,28 @@ from django.db.models.functions import Now
 from cdp.events.models import OutboxMessage
 from cdp.events.records import Claim
 
-__all__ = ["outbox_claim", "outbox_finish", "outbox_retry", "outbox_write"]
+__all__ = ["outbox_claim", "outbox_finish", "outbox_retry", "outbox_subscribe", "outbox_write"]
+
+_subscribers: dict[str, tuple[str, ...]] = {}
+
+
+def outbox_subscribe(topic: str, subscriber: str) -> None:
+    """Give ``subscriber`` a copy of its own of every message of ``topic``, as topic ``<topic>/<subscriber>``.
+
+    For topics that more than one slice acts on: a message is done once by one worker. Called when the app is ready.
+    """
+    _subscribers[topic] = tuple(dict.fromkeys([*_subscribers.get(topic, ()), subscriber]))
 
 
 def outbox_write(topic: str, payload: dict[str, Any], due_at: dt.datetime | None = None) -> int:
-    """Add one message to ``topic`` in the caller's transaction. ``payload`` holds ids and counts only."""
+    """Add one message to ``topic``, and one for each subscriber, in the caller's transaction.
+
+    ``payload`` holds ids and counts only. Returns the number of the message under the plain topic.
+    """
     when = {} if due_at is None else {"due_at": due_at}
+    OutboxMessage.objects.bulk_create(
+        OutboxMessage(topic=f"{topic}/{name}", payload=payload, **when) for name in _subscribers.get(topic, ())
+    )
     return OutboxMessage.objects.create(topic=topic, payload=payload, **when).outbox_no
 
 

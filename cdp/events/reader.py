@@ -25,16 +25,17 @@ from cdp.events.tail import rows_read, typed
 
 __all__ = ["EventSnapshot", "events_open", "events_version", "snapshot_transaction"]
 
-# A flush moves rows from the tail into a file and changes none of these sums.
+# A flush moves rows from the tail into a file and changes none of these. jsonb orders its keys, so the text is stable.
 VERSION_SQL = """
 SELECT (SELECT coalesce(sum(rows), 0) FROM cdp_eventfile WHERE removed_at IS NULL) + t.rows,
        greatest((SELECT max(max_event_no) FROM cdp_eventfile WHERE removed_at IS NULL), t.event_no),
        (SELECT coalesce(sum(seq), 0) FROM cdp_identifieroverlay),
        (SELECT count(*) FROM cdp_identifieroverlay),
        (SELECT coalesce(sum(seq), 0) FROM cdp_erasedidentifier),
-       (SELECT string_agg(DISTINCT property_types::text, '') FROM cdp_eventfile WHERE removed_at IS NULL),
-       (SELECT coalesce(string_agg(key || ':' || value_type, ',' ORDER BY key), '') FROM cdp_eventproperty)
-FROM (SELECT count(*) AS rows, max(event_no) AS event_no FROM cdp_event WHERE event_no > %s) t
+       (SELECT count(*) FROM cdp_eventfile WHERE removed_at IS NULL AND property_types <> p.types),
+       p.types::text
+FROM (SELECT coalesce(jsonb_object_agg(key, value_type), '{}') AS types FROM cdp_eventproperty) p,
+     (SELECT count(*) AS rows, max(event_no) AS event_no FROM cdp_event WHERE event_no > %s) t
 """
 
 
