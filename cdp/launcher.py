@@ -33,7 +33,7 @@ def serve_all(supervisor: Supervisor, config: Config, *, extra: str = "") -> int
     """Start web, worker and beat, say where, and keep them until a signal."""
     port = port_free(config.cdp_port)
     supervisor.address = f"http://127.0.0.1:{port}/"
-    supervisor.start(web(port), worker(), beat())
+    supervisor.start(web(port, config.cdp_data_dir / "metrics"), worker(), beat())
     if not supervisor.wait_for(f"{supervisor.address}healthz"):
         say(
             f"The web server does not answer. Its log is {config.cdp_data_dir / 'logs' / 'web.log'}; try `./run doctor`."

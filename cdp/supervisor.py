@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -62,14 +63,16 @@ def port_free(preferred: int) -> int:
     raise OSError("no free port on 127.0.0.1")
 
 
-def web(port: int) -> Child:
-    """The web server: two processes, a few threads each, pooled database connections."""
+def web(port: int, metrics_dir: Path) -> Child:
+    """The web server: two processes, a few threads each, pooled database connections, counters that add up in a folder."""
+    shutil.rmtree(metrics_dir, ignore_errors=True)
+    metrics_dir.mkdir(parents=True)
     options = f"--interface wsgi --host 127.0.0.1 --port {port} --workers 2 --blocking-threads 4 --no-ws --http 1"
     options += " --respawn-failed-workers --workers-kill-timeout 10 --log-level warning"
     return Child(
         "web",
         [sys.executable, "-m", "granian", *options.split(), "cdp.wsgi:application"],
-        {"CDP_DATABASE_POOL": "1"},
+        {"CDP_DATABASE_POOL": "1", "PROMETHEUS_MULTIPROC_DIR": str(metrics_dir)},
     )
 
 

@@ -41,6 +41,7 @@ SERVICE = {
         "volumes": {"type": "array", "items": {"type": "string", "pattern": r"^[a-z]+:/"}},
         "ports": WORDS,
         "depends_on": {"type": "object"},
+        "tmpfs": WORDS,
         "healthcheck": {"type": "object"},
         "stop_grace_period": {"type": "string"},
         "shm_size": {"type": "string"},
@@ -104,7 +105,7 @@ def test_compose_waits_for_what_it_names_and_mounts_what_it_declares() -> None:
 
 
 def test_compose_sets_only_variables_that_exist_and_example_names_those_it_asks_for() -> None:
-    known = {name.upper() for name in Config.model_fields} | {"CDP_DATABASE_POOL"}
+    known = {name.upper() for name in Config.model_fields} | {"CDP_DATABASE_POOL", "PROMETHEUS_MULTIPROC_DIR"}
     for name in ("migrate", "web", "worker", "beat"):
         assert set(compose()["services"][name]["environment"]) <= known
     asked = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text(encoding="utf-8")))
@@ -130,6 +131,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         "CDP_DATA_DIR": str(tmp_path_factory.mktemp("data")),
         "DATABASE_URL": urlsplit(url)._replace(path=f"/{name}").geturl(),
         "CELERY_BROKER_URL": "",
+        "PROMETHEUS_MULTIPROC_DIR": "",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("CDP_", "DJANGO_"))}
@@ -175,7 +177,8 @@ def test_start_commands_run_as_they_stand(environment: dict[str, str], broker: N
     running = []
     for name in ("web", "worker", "beat"):
         command = [port if word == "8000" else word.replace("0.0.0.0", "127.0.0.1") for word in command_of(name)]  # noqa: S104
-        own = {**environment, **({"CDP_DATABASE_POOL": "1"} if name == "web" else {})}
+        counters = {"CDP_DATABASE_POOL": "1", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+        own = {**environment, **(counters if name == "web" else {})}
         with (tmp_path / name).open("wb") as log:
             running.append(subprocess.Popen(command, cwd=ROOT, env=own, stdout=log, stderr=log, start_new_session=True))
     try:
@@ -204,7 +207,7 @@ def healthcheck() -> list[str]:
     return words
 
 
-def test_image_command_is_what_the_supervisor_starts() -> None:
+def test_image_command_is_what_the_supervisor_starts(tmp_path: Path) -> None:
     """One way to start the web server, but for address, port and the time given to end."""
     from cdp.supervisor import web
 
@@ -212,5 +215,5 @@ def test_image_command_is_what_the_supervisor_starts() -> None:
         flags = {"--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--no-ws", "--http", "1"}
         return flags & set(words)
 
-    assert options(list(web(8000).command)) == options(image_instruction("CMD"))
+    assert options(list(web(8000, tmp_path / "metrics").command)) == options(image_instruction("CMD"))
     assert command_of("beat")[-1] == "--pidfile="
