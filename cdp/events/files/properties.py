@@ -17,7 +17,6 @@ Numbers are decimals, since sums of doubles depend on the order of the rows.
 
 import datetime as dt
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
@@ -120,9 +119,10 @@ def _numbers(values: Sequence[Any]) -> pa.Array:
     if any(type(value) is bool for value in values):
         raise pa.ArrowInvalid("a boolean is no number")
     numbers = pa.array(values, pa.float64())
-    units = np.rint(numbers.fill_null(0.0).to_numpy(zero_copy_only=False) * UNITS)
-    if not (np.abs(units) < NUMBER_LIMIT_UNITS).all():
-        raise pa.ArrowInvalid("out of range")
+    plain = numbers.fill_null(0.0).to_numpy(zero_copy_only=False)
+    if not (np.abs(plain) < NUMBER_LIMIT - 1).all():
+        raise pa.ArrowInvalid("close to the limit or beyond")
+    units = np.rint(plain * UNITS)
     halves = np.empty((len(values), 2), np.int64)  # a 128-bit decimal: low and high half
     halves[:, 0] = units
     halves[:, 1] = halves[:, 0] >> 63
@@ -140,7 +140,7 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> Decimal:
-    if isinstance(value, float) and math.isfinite(value):
+    if isinstance(value, float) and abs(value) < NUMBER_LIMIT:
         units = Decimal(round(value * UNITS))  # half to even on the double, as in _numbers
     elif isinstance(value, int | str) and not isinstance(value, bool):
         number = Decimal(value if isinstance(value, int) else value.strip())
