@@ -93,7 +93,7 @@ def publishing_checks(test: HoldoutTest) -> list[Check]:
     return checks
 
 
-def test_report(test: HoldoutTest, checks: Sequence[Check]) -> dict[str, JsonValue]:
+def holdout_report(test: HoldoutTest, checks: Sequence[Check]) -> dict[str, JsonValue]:
     """The report card's part on held-out time."""
     by_x = np.minimum(test.summary.repeat_orders, 7)
     labels = {x: str(x) for x in range(7)} | {7: "7 or more"}

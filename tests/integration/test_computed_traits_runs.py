@@ -201,6 +201,7 @@ def test_a_shop_that_stops_selling_is_refused_by_the_gate(shop: list[int]) -> No
     assert run.state == "refused"
     assert "outside 0.7 to 1.3" in run.reason
     assert any(not check["holds"] for check in run.report["gate"]["checks"])
+    assert "value" not in run.report
     assert stored("ltv") == {}
 
 

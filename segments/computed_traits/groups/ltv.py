@@ -13,7 +13,7 @@ from segments.computed_traits.ltv import (
     probability_alive,
 )
 from segments.computed_traits.ltv_fit import FittedModels, data_shortage, models_fit
-from segments.computed_traits.ltv_report import holdout_test, publishing_checks, test_report
+from segments.computed_traits.ltv_report import holdout_report, holdout_test, publishing_checks
 from segments.computed_traits.orders_summary import OrderSummary, day_date, orders_summarise, people_sample
 from segments.computed_traits.report import concentration, gate_reason, histogram, histogram_edges
 
@@ -58,7 +58,7 @@ def compute(inputs: TraitInputs) -> TraitOutcome:
     models = models_fit(summary)
     checks = publishing_checks(test)
     reason = gate_reason(checks)
-    table = _table(summary, models)
+    table = None if reason else _table(summary, models)  # a refused forecast is neither kept nor drawn
     return TraitOutcome(
         verdict="refused" if reason else "published",
         reason=reason,
@@ -71,8 +71,14 @@ def compute(inputs: TraitInputs) -> TraitOutcome:
             "test": {"orders": test.models.orders.to_json(), "spend": test.models.spend.to_json()},
             "monthly_discount": MONTHLY_DISCOUNT,
         },
-        report={**base, **test_report(test, checks), **_value_report(table, models)},
-        table=None if reason else table,
+        report={
+            **base,
+            **holdout_report(test, checks),
+            "flags": [*models.orders.flags, *models.spend.flags],
+            "distinct_histories": len(models.histories),
+            **({} if table is None else _value_report(table)),
+        },
+        table=table,
     )
 
 
@@ -113,7 +119,7 @@ def _input_report(inputs: TraitInputs, summary: OrderSummary) -> dict[str, JsonV
     }
 
 
-def _value_report(table: pa.Table, models: FittedModels) -> dict[str, JsonValue]:
+def _value_report(table: pa.Table) -> dict[str, JsonValue]:
     value: Floats = table["predicted_365d_amount"].to_numpy()
     return {
         "value": {
@@ -125,6 +131,4 @@ def _value_report(table: pa.Table, models: FittedModels) -> dict[str, JsonValue]
             "top_share_holds": concentration(value, 0.05),
             "histogram": histogram(value, histogram_edges(value)),
         },
-        "flags": [*models.orders.flags, *models.spend.flags],
-        "distinct_histories": len(models.histories),
     }
