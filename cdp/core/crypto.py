@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,6 +26,11 @@ class DecryptionError(Exception):
 
 def _derive(secret: bytes, purpose: bytes) -> bytes:
     return HKDFExpand(algorithm=SHA256(), length=32, info=purpose).derive(hashlib.sha256(secret).digest())
+
+
+@lru_cache(maxsize=16)
+def _cipher(key: bytes) -> AESGCM:
+    return AESGCM(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Keyring:
         """Key id (1 byte) + nonce (12) + ciphertext and tag. ``context`` (table and column) is authenticated."""
         key_id = max(self.encryption_keys)
         nonce = os.urandom(NONCE_BYTES)
-        sealed = AESGCM(self.encryption_keys[key_id]).encrypt(nonce, text.encode(), context)
+        sealed = _cipher(self.encryption_keys[key_id]).encrypt(nonce, text.encode(), context)
         return bytes([key_id]) + nonce + sealed
 
     def decrypt(self, sealed: bytes, *, context: bytes) -> str:
@@ -56,7 +62,7 @@ class Keyring:
             raise DecryptionError("the value cannot be decrypted with the configured keys")
         nonce = sealed[KEY_ID_BYTES : KEY_ID_BYTES + NONCE_BYTES]
         try:
-            plain = AESGCM(self.encryption_keys[sealed[0]]).decrypt(
+            plain = _cipher(self.encryption_keys[sealed[0]]).decrypt(
                 nonce, sealed[KEY_ID_BYTES + NONCE_BYTES :], context
             )
         except InvalidTag as error:
@@ -66,4 +72,4 @@ class Keyring:
     def blind_index(self, identifier_type: str, normalised_value: str) -> bytes:
         """32 bytes that are equal exactly when type and normalised value are equal (HMAC-SHA-256)."""
         message = identifier_type.encode() + b"\x00" + normalised_value.encode()
-        return hmac.new(self.index_key, message, hashlib.sha256).digest()
+        return hmac.digest(self.index_key, message, "sha256")

@@ -52,9 +52,10 @@ def value_text(value: object, *, field: str) -> str:
             text = str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
         case _:
             raise RejectedError(f"{field} must be a text or a number.", code="type", field=field)
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
     text = text.strip()
+    if text.isascii() and text.isprintable() and text:
+        return text
+    text = unicodedata.normalize("NFKC", text).strip()
     if not text:
         raise RejectedError(f"{field} is empty; leave it out when there is none.", code="empty", field=field)
     if _CONTROL.search(text):

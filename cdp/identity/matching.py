@@ -66,7 +66,7 @@ class Node:
     identifier_no: int | None = None
     group: Group | None = None
     is_shared: bool = False
-    seen_with: set[int | Group] = field(default_factory=set)
+    seen_with: set[int | Group] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,8 @@ def _demote(graph: Graph, node: Node, group: Group, reason: str, sighting: int) 
             graph.decisions.append(Decision("demoted", group, None, (), reason, sighting))
         return
     other: int | Group = group.profile_no or group
+    if node.seen_with is None:
+        node.seen_with = set()
     if other in node.seen_with:
         return
     node.seen_with.add(other)

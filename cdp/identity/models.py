@@ -66,13 +66,22 @@ class IdentityDecision(models.Model):
         max_length=12, choices=[(k, k) for k in ("created", "linked", "merged", "unmerged", "demoted", "blocked")]
     )
     profile_no = models.BigIntegerField(db_index=True)
-    other_profile_no = models.BigIntegerField(null=True, db_index=True)
+    other_profile_no = models.BigIntegerField(null=True)
     identifier_nos = ArrayField(models.BigIntegerField(), default=list)
     reason = models.CharField(max_length=120)
     source_no = models.BigIntegerField()
     message_id = models.TextField(blank=True)
     decided_at = models.DateTimeField(db_default=Now())
     undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["other_profile_no"],
+                condition=models.Q(other_profile_no__isnull=False),
+                name="decisions_by_other_profile",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.decision_no}"

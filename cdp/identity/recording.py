@@ -8,7 +8,7 @@ from django.db import connection
 from cdp.access.keys import keyring
 from cdp.core.copying import rows_copy
 from cdp.identity.matching import Decision, Graph, Group
-from cdp.identity.moving import DECISION_COLUMNS, Move, moves_apply
+from cdp.identity.moving import DECISION_COLUMNS, Move, moves_apply, numbers_text
 from cdp.identity.records import Chunk, Known, Observation
 from cdp.profiles.services import NewProfile, Sighting, profiles_add, profiles_sighted
 
@@ -121,7 +121,7 @@ def _decisions_add(
                 kind,
                 profile_no,
                 decision.other.root().profile_no if decision.other is not None else None,
-                [node.identifier_no for node in decision.nodes],
+                numbers_text(node.identifier_no for node in decision.nodes),
                 decision.reason,
                 seen.source_no,
                 seen.message_id,

@@ -1,7 +1,7 @@
 """From raw identifiers to people, thousands at a time: one look-up by blind index, matching in memory, COPY of what is new.
 
-A chunk in which everybody is known and nothing is decided takes no lock. Otherwise one resolver works at a time
-(advisory lock, after the ledger's), so that two that meet the same new identifier make one person of it.
+Deciding needs the identity lock (advisory, after the ledger's), so that two resolvers that meet the same new identifier
+make one person of it. A chunk in which everybody is known and nothing is decided waits for nobody.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from cdp.core.ids import IdentifierNo, ProfileNo
 from cdp.core.normalise import identifier_normalise
 from cdp.events.locks import ledger_write_lock
 from cdp.events.services import server_cursor
-from cdp.identity.locks import identity_lock
+from cdp.identity.locks import identity_lock, identity_lock_try
 from cdp.identity.matching import Graph, Group, Match, Node, Rule, sighting_match
 from cdp.identity.models import IdentifierType
 from cdp.identity.recording import graph_record, sightings_record
@@ -54,8 +54,9 @@ def identifiers_resolve(observations: Sequence[Observation]) -> list[Resolution]
     ledger_write_lock()
     rules = rules_load()
     chunk = _read(observations, rules)
+    is_alone = identity_lock_try()
     _look_up(chunk)
-    if any(_needs_decision(known) for known in chunk.usable):
+    if not is_alone and any(_needs_decision(known) for known in chunk.usable):
         identity_lock()
         _look_up(chunk)
     _drop_erased(chunk)
@@ -130,15 +131,26 @@ def _read(observations: Sequence[Observation], rules: dict[str, tuple[Identifier
 def _look_up(chunk: Chunk) -> None:
     """What the database knows of the chunk's identifiers, by one statement."""
     with server_cursor() as cursor:
+        # One string of bytes instead of an array: binding thousands of small values costs more than looking them up.
+        # LIMIT 1 keeps the planner from hashing the whole table for a chunk that is a sizeable part of it.
         cursor.execute(
             """
             SELECT i.identifier_no, i.profile_no, i.is_shared, i.first_seen_at, i.last_seen_at, t.type_id IS NOT NULL
-            FROM unnest(%s::bigint[], %s::bytea[]) WITH ORDINALITY AS given (type_id, blind_index, position)
-            LEFT JOIN cdp_identifier i ON i.type_id = given.type_id AND i.blind_index = given.blind_index
-            LEFT JOIN cdp_identitytombstone t ON t.type_id = given.type_id AND t.blind_index = given.blind_index
+            FROM unnest(%s::text::bigint[]) WITH ORDINALITY AS given (type_id, position)
+            CROSS JOIN LATERAL (SELECT substring(%s::bytea FROM (position::int - 1) * 32 + 1 FOR 32) AS blind_index) AS key
+            LEFT JOIN LATERAL (
+                SELECT * FROM cdp_identifier i WHERE i.type_id = given.type_id AND i.blind_index = key.blind_index LIMIT 1
+            ) AS i ON true
+            LEFT JOIN LATERAL (
+                SELECT t.type_id FROM cdp_identitytombstone t
+                WHERE t.type_id = given.type_id AND t.blind_index = key.blind_index LIMIT 1
+            ) AS t ON true
             ORDER BY position
             """,
-            [[known.type.pk for known in chunk.known], [known.blind_index for known in chunk.known]],
+            [
+                "{" + ",".join(str(known.type.pk) for known in chunk.known) + "}",
+                b"".join([known.blind_index for known in chunk.known]),
+            ],
             binary=True,
         )
         for known, row in zip(chunk.known, cursor, strict=True):
@@ -226,7 +238,8 @@ def _detail(graph: Graph, groups: dict[int, Group], chunk: Chunk, profile_nos: l
             if not identifier_nos:
                 graph.noted.add((profile_no, reason))
             elif identifier_nos[0] in by_no:
-                by_no[identifier_nos[0]].seen_with.add(other_no)
+                node = by_no[identifier_nos[0]]
+                node.seen_with = (node.seen_with or set()) | {other_no}
         cursor.execute(
             """
             WITH RECURSIVE family AS (
