@@ -64,7 +64,7 @@ def demo(config: Config, arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./run demo", description=demo.__doc__)
     parser.add_argument("--once", action="store_true", help="end after the closing table")
     once = parser.parse_args(arguments).once or os.environ.get("CDP_DEMO_EXIT") == "1"
-    environment = {"CDP_DEMO": "1"}
+    environment, quiet = {"CDP_DEMO": "1"}, {"CDP_LOG_LEVEL": os.environ.get("CDP_LOG_LEVEL", "WARNING")}
     with Supervisor(
         config.cdp_data_dir, private_postgres=not config.database_url, environment=environment
     ) as supervisor:
@@ -72,10 +72,10 @@ def demo(config: Config, arguments: list[str]) -> int:
             return 1
         port = port_free(SANDBOX_PORT)
         supervisor.start(sandbox(port))
-        if not supervisor.wait_for(f"http://127.0.0.1:{port}/healthz"):
+        if not supervisor.wait_for(f"http://127.0.0.1:{port}/sandbox/lists"):
             say(f"The ad-network sandbox does not answer. Its log is {config.cdp_data_dir / 'logs' / 'sandbox.log'}.")
             return 1
-        if status := supervisor.run("manage.py", "demo", "--sandbox-url", f"http://127.0.0.1:{port}"):
+        if status := supervisor.run("manage.py", "demo", "--sandbox-url", f"http://127.0.0.1:{port}", **quiet):
             return status
         if once:
             return 0

@@ -176,10 +176,10 @@ class Supervisor:
             self.children.append(child)
             self.spawn(child)
 
-    def run(self, *command: str) -> int:
+    def run(self, *command: str, **environment: str) -> int:
         """One step in the foreground, e.g. ``manage.py migrate``; returns its exit status."""
         arguments = [sys.executable, "-I", str(CHILD), "--parent", str(os.getpid()), "--", sys.executable, *command]
-        with subprocess.Popen(arguments, cwd=BASE_DIR, env={**os.environ, **self.environment}) as step:  # noqa: S603
+        with subprocess.Popen(arguments, cwd=BASE_DIR, env={**os.environ, **self.environment, **environment}) as step:  # noqa: S603
             try:
                 return step.wait()
             except KeyboardInterrupt:

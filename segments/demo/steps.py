@@ -1,0 +1,174 @@
+"""The demo's way from purchases to a synced audience, step by step, through the same services as any workspace.
+
+Each step looks into the database for what is done, so that a second start changes nothing and a killed one goes on.
+"""
+
+import datetime as dt
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.contrib.auth import get_user_model
+
+from cdp.collect.models import ImportRun
+from cdp.consent.models import DestinationPurpose
+from cdp.consent.services import destination_purposes_map
+from cdp.core.time import utc_now
+from cdp.events.services import events_flush
+from segments.activation.connections import connection_save
+from segments.activation.models import AudienceTarget, Connection, Sync
+from segments.activation.running import target_run
+from segments.audiences.models import Audience
+from segments.audiences.services import (
+    memberships_follow,
+    segment_evaluate,
+    segments_in_order,
+    segments_seed_examples,
+)
+from segments.computed_traits.models import ModelRun
+from segments.computed_traits.services import traits_compute_due
+from segments.definition.models import Segment
+from segments.destinations.registry import destination_find
+
+LOGIN = "demo"
+SYNC_SECONDS = 60.0
+PURPOSES = ("advertising",)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAudience:
+    """One audience of the demo and the networks it goes to."""
+
+    key: str
+    title: str
+    segment: str
+    destinations: tuple[str, ...]
+
+
+AUDIENCES = (
+    DemoAudience(
+        "win_back", "Win back high value", "high_value_at_risk", ("google_data_manager", "meta_custom_audiences")
+    ),
+    DemoAudience("browsers", "Browsed, not bought", "browsed_not_bought", ("meta_custom_audiences",)),
+)
+
+
+class DemoError(Exception):
+    """A step did not end as it should; the message says which and what to look at."""
+
+
+def events_to_files(now: dt.datetime) -> str:
+    """Move what the importer stored from the recent window into Parquet files."""
+    flushed = events_flush(now)
+    return f"{flushed.rows:,} events to files" if flushed.rows else "all events are in files"
+
+
+def traits_step(now: dt.datetime) -> str:
+    """RFM, predicted value, groups and intent, as of the last midnight."""
+    runs = traits_compute_due(now)
+    if any(run.state == "failed" for run in runs):
+        raise DemoError("Computing traits failed; the reason stands in the admin under Models.")
+    count = len(runs) or ModelRun.objects.filter(state="published").values("group").distinct().count()
+    return f"{count} groups of traits" + ("" if runs else ", computed before")
+
+
+def segments_step(now: dt.datetime) -> str:
+    """Save the example segments and count those that are older than what they are made of."""
+    segments_seed_examples(now=now, actor=LOGIN)
+    memberships_follow(now)
+    fresh_since = newest_input_at()
+    counted = 0
+    for segment in segments_in_order():
+        if segment.state == "ready" and segment.evaluated_at and fresh_since and segment.evaluated_at >= fresh_since:
+            continue
+        done = segment_evaluate(segment.segment_no, utc_now())
+        if done.state != "ready":
+            raise DemoError(f"The segment {segment.key} could not be counted: {done.error or done.state}.")
+        counted += 1
+    return f"{counted} segments counted" if counted else "segments were counted before"
+
+
+def newest_input_at() -> dt.datetime | None:
+    """When the last import or model run ended."""
+    times = [
+        *ImportRun.objects.filter(state="done").values_list("finished_at", flat=True),
+        *ModelRun.objects.exclude(finished_at=None).values_list("finished_at", flat=True),
+    ]
+    return max((at for at in times if at), default=None)
+
+
+def connections_ensure(sandbox_url: str) -> dict[str, Connection]:
+    """One connection a network, at the sandbox's present address; each network mapped to its purpose."""
+    found = {}
+    for slug in sorted({slug for audience in AUDIENCES for slug in audience.destinations}):
+        destination = destination_find(slug)
+        account = destination.sandbox
+        key, address = f"sandbox-{account.path}", f"{sandbox_url}/{account.path}"
+        row = Connection.objects.filter(key=key).first()
+        if row is None or row.base_url != address:
+            title = f"{destination.title} (sandbox)"
+            row = connection_save(
+                key,
+                title,
+                slug,
+                base_url=address,
+                settings=account.settings,
+                secrets=account.secrets,
+                is_sandbox=True,
+                actor=LOGIN,
+            )
+        if not DestinationPurpose.objects.filter(destination=slug).exists():
+            destination_purposes_map(slug, PURPOSES, LOGIN)
+        found[slug] = row
+    return found
+
+
+def audiences_ensure(sandbox_url: str) -> list[AudienceTarget]:
+    """The demo's audiences with a target at each of their networks."""
+    connections = connections_ensure(sandbox_url)
+    targets = []
+    for wanted in AUDIENCES:
+        segment = Segment.objects.get(key=wanted.segment)
+        defaults = {
+            "title": wanted.title,
+            "segment": segment,
+            "purposes": list(PURPOSES),
+            "holdout_salt": f"{wanted.key}-1",
+        }
+        audience, _ = Audience.objects.get_or_create(key=wanted.key, defaults=defaults)
+        for slug in wanted.destinations:
+            target, _ = AudienceTarget.objects.get_or_create(audience=audience, connection=connections[slug])
+            targets.append(target)
+    return targets
+
+
+def sync_step(target: AudienceTarget) -> Sync:
+    """Plan a run now and see it through to the network's acknowledgement. Raises DemoError when it does not get there."""
+    deadline = time.monotonic() + SYNC_SECONDS
+    plan: bool | None = True
+    while time.monotonic() < deadline:
+        turn = target_run(target.target_no, clock=utc_now, plan=plan)
+        if turn.state == "done":
+            return Sync.objects.filter(target=target, lane="regular").latest("sync_no")
+        if turn.state == "paused":
+            target.refresh_from_db()
+            raise DemoError(f"{target}: paused. {target.connection.paused_reason}")
+        plan = plan if turn.sync_no is None else False
+        time.sleep(min(turn.wait_seconds or 0.2, 1.0))
+    raise DemoError(f"{target}: the sandbox did not acknowledge within {SYNC_SECONDS:.0f} s.")
+
+
+def login_ensure(path: Path) -> None:
+    """The staff person `demo`, with a password that only this file holds."""
+    people = get_user_model().objects
+    if path.exists() and people.filter(username=LOGIN).exists():
+        return
+    password = secrets.token_urlsafe(12)
+    person, _ = people.get_or_create(username=LOGIN, defaults={"is_staff": True, "is_superuser": True})
+    person.set_password(password)
+    person.save()
+    draft = path.with_suffix(".new")
+    draft.touch(mode=0o600)
+    draft.write_text(f"{LOGIN} / {password}\n", encoding="utf-8")
+    draft.replace(path)
