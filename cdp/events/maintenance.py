@@ -20,8 +20,8 @@ def store_upkeep(now: dt.datetime) -> None:
     if ErasedIdentifier.objects.filter(rewritten_at=None).exists():
         store_rewrite_erased(now)
     if IdentifierOverlay.objects.count() > OVERLAY_ROWS:
-        store_fold_overlay(now)
+        store_fold_overlay()
     store_compact(now, eager=False)
-    store_project_properties(now)
+    store_project_properties()
     store_sweep(now)
     outbox_prune(now - OUTBOX_KEPT)

@@ -127,7 +127,7 @@ def identifiers_erase(identifier_nos: Sequence[IdentifierNo], now: dt.datetime) 
 
 def _event_row(number: int, row: NewEvent, position: int) -> tuple[object, ...]:
     place = f"events[{position}]"
-    if row.amount is not None and not abs(row.amount) < AMOUNT_LIMIT:  # NaN compares false
+    if row.amount is not None and not (row.amount.is_finite() and abs(row.amount) < AMOUNT_LIMIT):
         raise RejectedError(
             f"{place}.amount must be a number below 10^14", code="out_of_range", field=f"{place}.amount"
         )

@@ -72,7 +72,7 @@ def history_play(seed: int, steps: int) -> None:
             case "rewrite":
                 services.store_rewrite_erased(now)
             case "fold":
-                services.store_fold_overlay(now)
+                services.store_fold_overlay()
         services.store_sweep(dt.datetime.now(UTC) + LATER)
         services.partitions_upkeep(now)
         assert relation_read().to_pylist() == plain.answer()
@@ -162,10 +162,10 @@ def test_a_property_declared_later_reaches_the_whole_history() -> None:
     EventProperty.objects.create(key="colour", value_type="text", title="Colour")
     assert relation_read("SELECT p_colour FROM events")["p_colour"].to_pylist() == [None]
     version = events_version()
-    assert services.store_project_properties(NOW).rewritten == 1
+    assert services.store_project_properties().rewritten == 1
     assert relation_read("SELECT p_colour FROM events")["p_colour"].to_pylist() == ["red"]
     assert events_version() != version
-    assert services.store_project_properties(NOW).rewritten == 0
+    assert services.store_project_properties().rewritten == 0
 
 
 def test_open_months_stay_hot_and_closed_ones_move() -> None:
@@ -257,7 +257,7 @@ def test_re_identified_events_belong_to_the_new_profile_then_and_after_folding()
     question = "SELECT profile_no FROM events ORDER BY event_no"
     assert relation_read(question)["profile_no"].to_pylist() == [12, 12, 12]
     services.events_flush(NOW)
-    services.store_fold_overlay(NOW)
+    services.store_fold_overlay()
     assert IdentifierOverlay.objects.count() == 0
     assert relation_read(question)["profile_no"].to_pylist() == [12, 12, 12]
     services.overlay_write([IdentifierNo(1)], ProfileNo(11))
@@ -268,7 +268,7 @@ def test_re_identified_events_belong_to_the_new_profile_then_and_after_folding()
 def test_the_overlay_is_kept_while_the_tail_needs_it() -> None:
     services.events_append([event_make(1, identifier_no=1, profile_no=11)])
     services.overlay_write([IdentifierNo(1)], ProfileNo(12))
-    services.store_fold_overlay(NOW)
+    services.store_fold_overlay()
     assert IdentifierOverlay.objects.count() == 1
     assert relation_read("SELECT profile_no FROM events")["profile_no"].to_pylist() == [12]
 

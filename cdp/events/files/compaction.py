@@ -107,9 +107,9 @@ def _plan(
     rows = sum(file.rows for file in closing)
     if closing and (eager or rows >= ROWS_WORTH_CLOSING or any(file.day and file.day < today for file in closing)):
         taken = files_limited(closing)
-        return Job((*taken, *_layers(store, taken, live, open_from)), Target(open_from, today, {}))
+        return Job((*taken, *_layers(store, taken, live, open_from)), Target(open_from, {}))
     tier = _hot_tier(hot)
-    return Job(tuple(files_limited(tier)), Target(open_from if eager else dt.date.min, today, {})) if tier else None
+    return Job(tuple(files_limited(tier)), Target(open_from if eager else dt.date.min, {})) if tier else None
 
 
 def _layers(

@@ -15,7 +15,6 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Min
 
-from cdp.core.time import UTC
 from cdp.events.files.compaction import FOREVER, Job, files_limited, job_run
 from cdp.events.files.corrections import Corrections, corrections_read, file_part
 from cdp.events.files.manifest import OVERLAY, files_live, mark_read, property_types_read
@@ -49,21 +48,21 @@ def store_rewrite_erased(now: dt.datetime, *, store: EventStore | None = None) -
 
     The replaced files disappear from the storage with the sweep, after the longest reader.
     """
-    return _take_in(now, store or store_open(), erased=True)
+    return _take_in(store or store_open(), now)
 
 
-def store_fold_overlay(now: dt.datetime, *, store: EventStore | None = None) -> RewriteResult:
+def store_fold_overlay(*, store: EventStore | None = None) -> RewriteResult:
     """Write re-identified events under their profile of today, and forget the overlay rows that did it until now."""
-    return _take_in(now, store or store_open(), erased=False)
+    return _take_in(store or store_open(), None)
 
 
-def store_project_properties(now: dt.datetime, *, store: EventStore | None = None) -> RewriteResult:
+def store_project_properties(*, store: EventStore | None = None) -> RewriteResult:
     """Give every file the typed columns of the properties as declared today, so that rules read the whole history."""
     store = store or store_open()
     wanted = property_types_read()
     with store_guard(StoreLock.FILES) as is_mine:
         outdated = {file for file in files_live() if is_mine and file.property_types != wanted}
-        return RewriteResult(rewritten=_rewrite(store, outdated, now))
+        return RewriteResult(rewritten=_rewrite(store, outdated))
 
 
 def identifiers_erased(identifier_nos: Sequence[int]) -> bool:
@@ -74,7 +73,9 @@ def identifiers_erased(identifier_nos: Sequence[int]) -> bool:
     return not EventFile.objects.filter(erased_seq__lt=newest.seq).exists()
 
 
-def _take_in(now: dt.datetime, store: EventStore, *, erased: bool) -> RewriteResult:
+def _take_in(store: EventStore, erased_now: dt.datetime | None) -> RewriteResult:
+    """Take in the tombstones, dating them ``erased_now``; without it the overlay."""
+    erased = erased_now is not None
     with store_guard(StoreLock.FILES) as is_mine:
         if not is_mine:
             return RewriteResult()
@@ -87,16 +88,16 @@ def _take_in(now: dt.datetime, store: EventStore, *, erased: bool) -> RewriteRes
             corrections = corrections_read(cursor, files)
         touched = _touched(store, files, corrections, erased=erased)
         _note([f.file_no for f in files if f not in touched], cut, erased=erased)
-        rewritten = _rewrite(store, touched, now)
-        settled = _settle_erased(now) if erased else _settle_overlay()
+        rewritten = _rewrite(store, touched)
+        settled = _settle_erased(erased_now) if erased_now else _settle_overlay()
     if rewritten or settled:
         log.info("corrections_taken_in", rewritten=rewritten, settled=settled, erased=erased)
     return RewriteResult(rewritten, len(files) - len(touched), settled)
 
 
-def _rewrite(store: EventStore, files: set[EventFile], now: dt.datetime) -> int:
+def _rewrite(store: EventStore, files: set[EventFile]) -> int:
     rewritten = 0
-    for job in _jobs(files, now.astimezone(UTC).date()):
+    for job in _jobs(files):
         if job_run(store, job) is None:
             break
         rewritten += len(job.files)
@@ -132,19 +133,19 @@ def _note(file_nos: Sequence[int], cut: LedgerCut, *, erased: bool) -> None:
     EventFile.objects.filter(file_no__in=file_nos, removed_at=None).update(**taken_in)
 
 
-def _jobs(files: set[EventFile], today: dt.date) -> list[Job]:
+def _jobs(files: set[EventFile]) -> list[Job]:
     """Hot files together, and one job per month and number of buckets, so that a rewritten file keeps its place."""
     jobs = []
     hot = sorted((f for f in files if f.kind == "hot"), key=lambda f: f.file_no)
     while hot:
         taken = files_limited(hot)
-        jobs.append(Job(tuple(taken), Target(dt.date.min, today, {})))
+        jobs.append(Job(tuple(taken), Target(dt.date.min, {})))
         hot = hot[len(taken) :]
     layers = defaultdict(list)
     for file in files:
         if file.kind == "compacted" and file.month and file.buckets:
             layers[file.month, file.buckets].append(file)
-    jobs += [Job(tuple(group), Target(FOREVER, today, {month: n})) for (month, n), group in sorted(layers.items())]
+    jobs += [Job(tuple(group), Target(FOREVER, {month: n})) for (month, n), group in sorted(layers.items())]
     return jobs
 
 

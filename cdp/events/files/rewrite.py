@@ -33,13 +33,12 @@ SOURCE = "source"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where rows go: those of months before ``open_from`` by month and bucket, the others to one hot file of ``day``.
+    """Where rows go: those of months before ``open_from`` by month and bucket, the others to one hot file.
 
     ``buckets`` fixes the number of buckets of some months; the others get ``buckets_for`` their rows.
     """
 
     open_from: dt.date
-    day: dt.date
     buckets: Mapping[dt.date, int]
 
 
@@ -81,9 +80,10 @@ def files_rewrite(
             for key, kind in property_types.items()
             if any(file.property_types.get(key) != kind for file in files)
         }
+        day = max((file.day for file in files if file.day), default=dt.date.min)
         tables = _sorted_tables(duck, schema, target, missing)
         written = [
-            _slot_write(store, slot, (rows for _, rows in group), schema, cut, property_types, target.day, buckets)
+            _slot_write(store, slot, (rows for _, rows in group), schema, cut, property_types, day, buckets)
             for slot, group in itertools.groupby(runs_split(tables, "slot"), key=lambda run: run[0])
         ]
     found = sum(file.facts.rows for file in written)
