@@ -18,7 +18,7 @@ from cdp.core.time import utc_now
 from cdp.events.services import events_flush
 from segments.activation.connections import connection_save
 from segments.activation.models import AudienceTarget, Connection, Sync
-from segments.activation.running import target_run
+from segments.activation.running import batches_poll, target_run
 from segments.audiences.models import Audience
 from segments.audiences.services import (
     memberships_follow,
@@ -33,6 +33,7 @@ from segments.destinations.registry import destination_find
 
 LOGIN = "demo"
 SYNC_SECONDS = 60.0
+GOOD_ENDS, BAD_ENDS = ("sent", "no_change"), ("stopped", "partial", "failed", "cancelled")
 PURPOSES = ("advertising",)
 
 
@@ -146,16 +147,21 @@ def audiences_ensure(sandbox_url: str) -> list[AudienceTarget]:
 def sync_step(target: AudienceTarget) -> Sync:
     """Plan a run now and see it through to the network's acknowledgement. Raises DemoError when it does not get there."""
     deadline = time.monotonic() + SYNC_SECONDS
-    plan: bool | None = True
+    sync_no: int | None = None
     while time.monotonic() < deadline:
-        turn = target_run(target.target_no, clock=utc_now, plan=plan)
-        if turn.state == "done":
-            return Sync.objects.filter(target=target, lane="regular").latest("sync_no")
+        turn = target_run(target.target_no, clock=utc_now, plan=sync_no is None)
+        sync_no = sync_no or turn.sync_no
         if turn.state == "paused":
-            target.refresh_from_db()
-            raise DemoError(f"{target}: paused. {target.connection.paused_reason}")
-        plan = plan if turn.sync_no is None else False
-        time.sleep(min(turn.wait_seconds or 0.2, 1.0))
+            target.connection.refresh_from_db()
+            raise DemoError(f"{target} is paused: {target.connection.paused_reason}")
+        if sync_no is not None:
+            batches_poll(utc_now(), target_no=target.target_no)
+            sync = Sync.objects.get(pk=sync_no)
+            if sync.state in GOOD_ENDS:
+                return sync
+            if sync.state in BAD_ENDS:
+                raise DemoError(f"{target} {sync.state}: {sync.reason}")
+        time.sleep(min(turn.wait_seconds or 0.1, 1.0))
     raise DemoError(f"{target}: the sandbox did not acknowledge within {SYNC_SECONDS:.0f} s.")
 
 
