@@ -191,8 +191,8 @@ def _alias_identifiers(
 
 def _owner(position: int, call: Call, found: Resolution, done: Absorbed) -> Resolved | None:
     if found.profile_no is None or found.identifier_no is None:
-        problem = found.rejected[0] if found.rejected else Problem("userId", "required", "No identifier could be used.")
-        done.problems.append((position, problem, True))
+        nobody = [Problem("userId", "required", "No identifier could be used.")]
+        done.problems.extend((position, problem, True) for problem in found.rejected or nobody)
         return None
     done.problems.extend((position, problem, False) for problem in found.rejected)
     return Resolved(call, found.profile_no, found.identifier_no)

@@ -9,10 +9,10 @@ from cdp.collect.times import moment_parse
 from cdp.core.errors import RejectedError
 from cdp.core.time import UTC
 
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
-_THOUSANDS_COMMA = re.compile(r"[+-]?\d{1,3}([.\u00a0 ]\d{3})+(,\d+)?")
-_PLAIN = re.compile(r"[+-]?\d*\.?\d+(?:[eE][+-]?\d{1,3})?")
-_EPOCH = re.compile(r"\d{10}|\d{13}")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
+_THOUSANDS_COMMA = re.compile(r"[+-]?\d{1,3}([.\u00a0 ]\d{3})+(,\d+)?", re.ASCII)
+_PLAIN = re.compile(r"[+-]?\d*\.?\d+(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)
 _CURRENCY_SIGNS = "$€£¥ \u00a0"
 
 
@@ -82,7 +82,7 @@ def count_cell(value: object, field: str) -> int | None:
     text = text_cell(value)
     if not text:
         return None
-    if not text.isdecimal() or len(text) > 9:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
         raise RejectedError(f"{field} must be a whole number.", code="number", field=field)
     return int(text)
 

@@ -86,18 +86,18 @@ def table_open(path: Path, *, delimiter: str | None = None) -> Table:
 
 
 def _encoding(path: Path) -> tuple[str, tuple[str, ...]]:
-    """UTF-8 if the whole file is, else Latin-1: one pass over the bytes, a block at a time."""
+    """UTF-8 if the whole file is, UTF-16 if it says so, else Latin-1: one pass over the bytes, a block at a time."""
     with path.open("rb") as file:
-        if file.read(4)[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-            return "utf-16", ("read as UTF-16",)
+        is_wide = file.read(2) in {b"\xff\xfe", b"\xfe\xff"}
     try:
-        with path.open(encoding="utf-8") as text:
+        with path.open(encoding="utf-16" if is_wide else "utf-8") as text:
             while text.read(1 << 20):
                 pass
-    except UnicodeDecodeError as error:
-        remark = f"the bytes are not UTF-8 (near byte {error.start:,} of a block), so they were read as Latin-1"
-        return "latin-1", (remark,)
-    return "utf-8-sig", ()
+    except UnicodeError as error:
+        if is_wide:
+            raise RejectedError(f"{path.name} begins like UTF-16 and is not.", code="encoding", field="path") from error
+        return "latin-1", ("the bytes are not UTF-8, so they were read as Latin-1: check names with accents",)
+    return ("utf-16", ("read as UTF-16",)) if is_wide else ("utf-8-sig", ())
 
 
 def _headings(names: Sequence[str], path: Path) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ def _headings(names: Sequence[str], path: Path) -> tuple[str, ...]:
 
 def delimiter_find(text: str) -> str:
     """The delimiter of a CSV's beginning: the one that parts its first lines alike; white space where there is none."""
-    lines = [line for line in text.splitlines()[:20] if line.strip()]
+    lines = [line for line in text.splitlines()[:20] if line.strip()] or [text]
     counts = {d: [line.count(d) for line in lines] for d in DELIMITERS}
     regular = {d: c for d, c in counts.items() if c[0]}
     if not regular:
@@ -125,6 +125,8 @@ def delimiter_find(text: str) -> str:
 def _csv(path: Path, encoding: str, remarks: tuple[str, ...], delimiter: str | None) -> Table:
     with path.open(encoding=encoding, newline="") as file:
         head = file.read(LOOK_BYTES).lstrip("\ufeff")
+    if not head.strip():
+        raise RejectedError(f"{path.name} is empty.", code="file", field="path")
     parted_by = delimiter or delimiter_find(head)
     options: dict[str, Any] = {"delimiter": parted_by, "skipinitialspace": parted_by == " ", "strict": True}
     try:
