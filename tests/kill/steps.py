@@ -42,7 +42,7 @@ def flush(as_of: str) -> None:
 
 def compact(as_of: str) -> None:
     """Files of every month by bucket, whatever month it is."""
-    from cdp.events.compaction import store_compact
+    from cdp.events.services import store_compact
 
     store_compact(dt.datetime.fromisoformat(as_of), only_closed=False)
 
