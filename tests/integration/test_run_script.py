@@ -76,10 +76,11 @@ def test_without_a_python_one_message_and_status_1(checkout: Path) -> None:
 
 def test_a_shim_that_does_not_start_is_passed_over(checkout: Path) -> None:
     (checkout.parent / "tools" / "cp").symlink_to(shutil.which("cp") or "")
-    shims = checkout.parent / "pyenv" / "shims"
+    shims, plugin = checkout.parent / "pyenv" / "shims", checkout.parent / "pyenv" / "plugins" / "virtualenv" / "shims"
+    plugin.mkdir(parents=True)
     fake_python(shims, "python3.13", "")
     real = fake_python(checkout.parent / "pyenv" / "versions" / "3.13.0" / "bin", "python", "3.13.0")
-    done = run(checkout, "manage", "version", path=str(shims))
+    done = run(checkout, "manage", "version", path=f"{plugin}{os.pathsep}{shims}")
     assert done.returncode == 0, done.stderr
     assert (checkout / ".venv" / "made-by").read_text(encoding="utf-8") == f"made by {real}\n"
 
