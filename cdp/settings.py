@@ -280,6 +280,7 @@ CELERY_BEAT_SCHEDULE = {
     "flush": tick("cdp.events.tasks.events_flush", 30.0),
     "store-upkeep": tick("cdp.events.tasks.store_upkeep", 300.0),
     "segments": tick("segments.audiences.tasks.segments_evaluate_due", 15.0),
+    "memberships": tick("segments.audiences.tasks.memberships_follow", 5.0),
     "audiences": tick("segments.activation.tasks.audiences_sync_due", 15.0),
     "removals": tick("segments.activation.tasks.removals_send", 5.0),
     "acknowledgements": tick("segments.activation.tasks.batches_poll", 10.0),

@@ -8,3 +8,13 @@ class SegmentsConfig(AppConfig):
 
     name = "segments"
     verbose_name = "Segments"
+
+    def ready(self) -> None:
+        from cdp.events.outbox import outbox_subscribe
+        from cdp.profiles.sections import section_register
+        from segments.audiences.following import PEOPLE_TOPICS, SUBSCRIBER
+        from segments.audiences.selectors import segments_of_profiles
+
+        section_register("segments", segments_of_profiles)
+        for topic in PEOPLE_TOPICS:
+            outbox_subscribe(topic, SUBSCRIBER)
