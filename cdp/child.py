@@ -16,7 +16,7 @@ import struct
 import sys
 
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS, NO_SETUID_FIXUP = 28, 1 << 2
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
 CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
@@ -48,7 +48,7 @@ def become(account: str, *, pass_through: bool) -> None:
     """
     entry = pwd.getpwnam(account)
     if pass_through:
-        prctl(PR_SET_KEEPCAPS, 1)
+        prctl(PR_SET_SECUREBITS, NO_SETUID_FIXUP)  # else access(2), which PostgreSQL asks, ignores capabilities
     os.setgroups([])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)

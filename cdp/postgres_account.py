@@ -52,7 +52,9 @@ def account_choose(data_dir: Path, bin_dir: Path) -> Account:
             "Run as an ordinary account, or name one in CDP_POSTGRES_ACCOUNT, or set DATABASE_URL."
         )
     for account in (Account(names[0]), Account(names[0], pass_through=True)):
-        reach = account.command("/bin/sh", "-c", 'cd "$1" && "$2" --version', "sh", data_dir, bin_dir / "postgres")
+        reach = account.command(
+            "/bin/sh", "-c", 'cd "$1" && [ -x "$2" ] && "$2" --version', "sh", data_dir, bin_dir / "postgres"
+        )
         if subprocess.run(reach, capture_output=True, check=False).returncode == 0:  # noqa: S603
             return account
     blocked = closed_parent(data_dir) or closed_parent(bin_dir) or data_dir
