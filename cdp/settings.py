@@ -159,7 +159,7 @@ TIME_ZONE = CONFIG.cdp_time_zone
 USE_I18N = True
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static_collected"
+STATIC_ROOT = BASE_DIR / "static_collected" if PRODUCTION else None  # elsewhere files are served from where they are
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
