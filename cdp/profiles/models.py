@@ -35,6 +35,12 @@ class Profile(models.Model):
         verbose_name = "person"
         verbose_name_plural = "people"
         indexes = [
+            # Few rows; an evaluation asks which of its million members are among them.
+            models.Index(
+                fields=["profile_no"],
+                condition=models.Q(merged_into_no__isnull=False) | models.Q(erased_at__isnull=False),
+                name="profiles_gone",
+            ),
             models.Index(
                 fields=["merged_into_no"], condition=models.Q(merged_into_no__isnull=False), name="profiles_merged"
             )

@@ -112,13 +112,13 @@ def _base(segment_no: int) -> BitMap64:
 
 
 def _gone(members: Numbers) -> Numbers:
-    """Those of ``members`` that are merged or erased by now."""
+    """Everybody who is merged or erased by now; for few ``members``, those of them."""
     query = "SELECT profile_no FROM cdp_profile WHERE (erased_at IS NOT NULL OR merged_into_no IS NOT NULL)"
     params: list[object] = []
     if len(members) < LOOK_UP_BY_NUMBER:
         query, params = f"{query} AND profile_no = ANY(%s)", [members.tolist()]
     with connection.cursor() as cursor:
-        return np.intersect1d(numbers_read(cursor, query, params)[:, 0], members)
+        return numbers_read(cursor, query, params)[:, 0]
 
 
 def _open(cursor: Any, segment_no: int, version: int, joined: Numbers, now: dt.datetime) -> None:

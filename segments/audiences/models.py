@@ -26,7 +26,9 @@ class Membership(models.Model):
         ]
         indexes = [
             models.Index(fields=["profile_no"], condition=models.Q(exited_at=None), name="open_memberships_of_profile"),
-            models.Index(fields=["segment_no", "-entered_at"], name="members_by_entry"),
+            models.Index(
+                fields=["segment_no", "-entered_at"], condition=models.Q(exited_at=None), name="members_by_entry"
+            ),
         ]
 
     def __str__(self) -> str:
