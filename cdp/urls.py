@@ -6,8 +6,9 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("cdp.access.urls")),
     path("", include("cdp.collect.urls")),
-    path("api/v1/", include("cdp.profiles.urls")),
+    path("api/v1/", include("cdp.identity.urls")),
     path("api/v1/", include("segments.urls")),
+    path("admin/", include("segments.page_urls")),
     path("admin/", admin.site.urls),
 ]
 

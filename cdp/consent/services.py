@@ -23,6 +23,7 @@ from cdp.events.services import outbox_write
 from cdp.profiles.services import profiles_lock, profiles_touch
 
 __all__ = [
+    "consents_append",
     "consents_expire",
     "consents_project",
     "consents_record",
@@ -65,13 +66,19 @@ def _purpose_ids(rows: Sequence[NewConsent]) -> dict[str, int]:
 
 
 def consents_record(rows: Sequence[NewConsent]) -> int:
-    """Append acts to the ledger and bring the states of their people up to date; returns how many acts were new.
+    """As ``consents_append``; returns how many acts were new."""
+    return len(consents_append(rows))
 
-    In the caller's transaction. Safe to repeat: an act is known by (source, idempotency key, purpose).
+
+def consents_append(rows: Sequence[NewConsent]) -> set[tuple[int, str, str]]:
+    """Append acts to the ledger and bring the states of their people up to date.
+
+    Returns the acts that were new as (source_no, idempotency key, purpose), by which an act is known: safe to repeat.
+    In the caller's transaction.
     Raises RejectedError naming the row for an unknown purpose or action; then nothing is written.
     """
     if not rows:
-        return 0
+        return set()
     purpose_ids = _purpose_ids(rows)
     ledger_write_lock()
     with connection.cursor() as cursor:
@@ -115,16 +122,17 @@ def consents_record(rows: Sequence[NewConsent]) -> int:
                 SELECT {LEDGER_COLUMNS} FROM cdp_stage_consents
                 WHERE identifier_no IN (SELECT identifier_no FROM cdp_identifier)  -- else erased meanwhile
                 ON CONFLICT (source_no, idempotency_key, purpose_id) DO NOTHING
-                RETURNING identifier_no
+                RETURNING source_no, idempotency_key, purpose_id, identifier_no
             )
-            SELECT (SELECT count(*) FROM added),
-                   ARRAY(SELECT DISTINCT profile_no FROM cdp_identifier JOIN added USING (identifier_no))
+            SELECT added.source_no, added.idempotency_key, added.purpose_id, i.profile_no
+            FROM added JOIN cdp_identifier i USING (identifier_no)
             """  # noqa: S608 - our own column names
         )
-        added, profile_nos = cursor.fetchone()
+        added = cursor.fetchall()
         cursor.execute("TRUNCATE cdp_stage_consents")
-    consents_project(profile_nos)
-    return int(added)
+    consents_project({profile_no for *_, profile_no in added})
+    keys = {number: key for key, number in purpose_ids.items()}
+    return {(source_no, key, keys[purpose_id]) for source_no, key, purpose_id, _ in added}
 
 
 def consents_project(profile_nos: Iterable[int]) -> int:

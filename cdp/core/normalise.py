@@ -74,6 +74,11 @@ def value_is_blocked(text: str, blocked_values: frozenset[str] = frozenset()) ->
     )
 
 
+def value_is_address(text: str) -> bool:
+    """Whether a text holds an e-mail address, whatever its field is called."""
+    return "@" in text and _EMAIL.search(text.lower()) is not None
+
+
 def email_normalise(value: object, *, field: str = "email") -> str:
     """Trimmed, NFKC, lower case. Raises RejectedError when it is no address with a domain."""
     text = value_text(value, field=field).lower()

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,23 +45,28 @@ def profile_get_many(profile_nos: Iterable[int]) -> list[ProfileRow]:
     ]
 
 
-def profile_no_of_id(profile_id: uuid.UUID) -> ProfileNo | None:
-    """The living profile behind a public id: a merged one leads to its survivor, an erased or unknown one to None."""
+def profile_nos_of_ids(profile_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, ProfileNo]:
+    """The living profiles behind public ids: a merged one leads to its survivor; erased and unknown ones are left out."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             WITH RECURSIVE chain AS (
-                SELECT profile_no, merged_into_no, erased_at FROM cdp_profile WHERE profile_id = %s
+                SELECT profile_id AS asked, profile_no, merged_into_no, erased_at
+                FROM cdp_profile WHERE profile_id = ANY(%s)
                 UNION
-                SELECT p.profile_no, p.merged_into_no, p.erased_at
+                SELECT chain.asked, p.profile_no, p.merged_into_no, p.erased_at
                 FROM chain JOIN cdp_profile p ON p.profile_no = chain.merged_into_no
             )
-            SELECT profile_no FROM chain WHERE merged_into_no IS NULL AND erased_at IS NULL
+            SELECT asked, profile_no FROM chain WHERE merged_into_no IS NULL AND erased_at IS NULL
             """,
-            [profile_id],
+            [list(profile_ids)],
         )
-        row = cursor.fetchone()
-    return None if row is None else ProfileNo(row[0])
+        return {asked: ProfileNo(number) for asked, number in cursor.fetchall()}
+
+
+def profile_no_of_id(profile_id: uuid.UUID) -> ProfileNo | None:
+    """The living profile behind a public id, None when there is none."""
+    return profile_nos_of_ids([profile_id]).get(profile_id)
 
 
 def traits_declared() -> list[Trait]:
