@@ -60,7 +60,8 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(7300, 4);
-    IF to_regclass(part) IS NOT NULL THEN
+    -- Read from the catalogue, since to_regclass may answer from before the wait for the lock.
+    IF EXISTS (SELECT FROM pg_class WHERE relname = part AND relnamespace = current_schema()::regnamespace) THEN
         RETURN;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE cdp_event INCLUDING DEFAULTS)', part);
