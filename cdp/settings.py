@@ -58,6 +58,7 @@ ALLOWED_HOSTS = [h.strip() for h in CONFIG.cdp_allowed_hosts.split(",") if h.str
 CSRF_TRUSTED_ORIGINS = [o.strip() for o in CONFIG.cdp_csrf_trusted_origins.split(",") if o.strip()]
 
 INSTALLED_APPS = [
+    "cdp.apps.CdpConfig",  # before unfold: its static files take the place of Unfold's
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -70,7 +71,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "cdp.apps.CdpConfig",
     "segments.apps.SegmentsConfig",
 ]
 MIDDLEWARE = [

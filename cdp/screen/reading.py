@@ -1,0 +1,12 @@
+"""One statement, all its rows: for figures of a page that the ORM cannot say well. Values go in as binds."""
+
+from typing import Any
+
+from django.db import connection
+
+
+def rows(sql: str, parameters: dict[str, object] | None = None) -> list[tuple[Any, ...]]:
+    """All rows of one statement with named binds."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters or {})
+        return list(cursor.fetchall())
