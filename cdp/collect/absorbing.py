@@ -13,7 +13,7 @@ from django.conf import settings
 
 from cdp.collect.consenting import calls_consent
 from cdp.collect.messages import Message
-from cdp.collect.order_facts import OrderFact, money_read, order_fact_read
+from cdp.collect.order_facts import Money, OrderFact, money_read, order_fact_read
 from cdp.collect.ordering import orders_apply
 from cdp.collect.rejects import NewReject, rejects_record
 from cdp.collect.selectors import source_kinds
@@ -50,11 +50,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A call and whose it is."""
+    """A call, whose it is, and what a track call says of money."""
 
     call: Call
     profile_no: ProfileNo
     identifier_no: IdentifierNo
+    money: Money | None
 
 
 @dataclass(slots=True)
@@ -89,12 +90,13 @@ def calls_absorb(calls: Sequence[Call], now: dt.datetime) -> Absorbed:
         if owner is not None:
             resolved[position] = owner
     done.traits = _traits_store(resolved, done)
-    events = [_event(each) for each in resolved.values() if each.call.is_event]
+    currency = settings.CONFIG.cdp_currency
+    events = [_event(each, currency) for each in resolved.values() if each.call.is_event]
     done.events = len(events_append(events))
     names = {each.name: each.kind for each in events if each.name}
     if names:
         event_names_note(names, now)
-    done.orders = _orders_store(resolved, done)
+    done.orders = _orders_store(resolved, done, currency)
     done.consents = calls_consent(
         [
             (each.call.message, each.identifier_no, each.call.source_no, each.call.received_at)
@@ -195,7 +197,8 @@ def _owner(position: int, call: Call, found: Resolution, done: Absorbed) -> Reso
         done.problems.extend((position, problem, True) for problem in found.rejected or nobody)
         return None
     done.problems.extend((position, problem, False) for problem in found.rejected)
-    return Resolved(call, found.profile_no, found.identifier_no)
+    money = money_read(call.message.properties) if call.message.type == "track" else None
+    return Resolved(call, found.profile_no, found.identifier_no, money)
 
 
 def _traits_store(resolved: Mapping[int, Resolved], done: Absorbed) -> int:
@@ -219,8 +222,8 @@ def _traits_store(resolved: Mapping[int, Resolved], done: Absorbed) -> int:
     return written.changed
 
 
-def _event(each: Resolved) -> NewEvent:
-    call, message = each.call, each.call.message
+def _event(each: Resolved, currency: str) -> NewEvent:
+    call, message, money = each.call, each.call.message, each.money
     properties: dict[str, Any]
     match message.type:
         case "identify" | "alias":
@@ -232,7 +235,6 @@ def _event(each: Resolved) -> NewEvent:
     kept = {key: message.context[key] for key in CONTEXT_KEPT if key in message.context}
     if kept and "context" not in properties:
         properties["context"] = kept
-    money = money_read(message.properties) if message.type == "track" else None
     amount = money.amount if money else None
     return NewEvent(
         source_no=call.source_no,
@@ -245,25 +247,26 @@ def _event(each: Resolved) -> NewEvent:
         profile_no=each.profile_no,
         order_id=money.order_id if money else None,
         amount=amount,
-        currency=(money.currency if money else None) or (None if amount is None else settings.CONFIG.cdp_currency),
+        currency=(money.currency if money else None) or (None if amount is None else currency),
         properties=_encoder.encode(properties),
     )
 
 
-def _orders_store(resolved: Mapping[int, Resolved], done: Absorbed) -> int:
+def _orders_store(resolved: Mapping[int, Resolved], done: Absorbed, currency: str) -> int:
     facts: list[tuple[int, OrderFact]] = []
     for position, each in resolved.items():
         message = each.call.message
-        if message.type != "track":
+        if each.money is None:
             continue
         try:
             fact = order_fact_read(
                 message.name,
                 message.properties,
+                each.money,
                 source_no=each.call.source_no,
                 identifier_no=each.identifier_no,
                 occurred_at=message.timestamp,
-                default_currency=settings.CONFIG.cdp_currency,
+                default_currency=currency,
             )
         except RejectedError as error:
             done.problems.append((position, Problem(error.field, error.code, error.message), False))

@@ -123,7 +123,8 @@ def items_check(
             problem = Problem(error.field, error.code, error.message)
             refused.append(Refused(index, message_id, problem, raw))
         else:
-            refused.extend(Refused(index, message_id, note, raw, is_kept=True) for note in notes)
+            for note in notes:
+                refused.append(Refused(index, message_id, note, raw, is_kept=True))
     return accepted, refused
 
 
@@ -169,7 +170,7 @@ def _type_error(error: msgspec.ValidationError) -> RejectedError:
 
 def _encoded(message: Message) -> bytes:
     payload = _message_encoder.encode(message)
-    if _NUL.search(payload):
+    if b"\\u0000" in payload and _NUL.search(payload):
         raise RejectedError("The character U+0000 cannot be stored; remove it.", code="characters")
     return payload
 

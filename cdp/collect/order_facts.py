@@ -95,17 +95,20 @@ def items_read(properties: Mapping[str, Any]) -> int | None:
 def order_fact_read(
     name: str,
     properties: Mapping[str, Any],
+    money: Money,
     *,
     source_no: int,
     identifier_no: IdentifierNo,
     occurred_at: dt.datetime,
     default_currency: str,
 ) -> OrderFact | None:
-    """The statement in a track call; None for other events. Raises RejectedError naming what an order needs and lacks."""
+    """The statement in a track call whose ``money`` was read before; None for other events.
+
+    Raises RejectedError naming what an order needs and lacks.
+    """
     change = CHANGES.get(name)
     if change is None:
         return None
-    money = money_read(properties)
     if money.order_id is None:
         raise RejectedError(f"{name} needs order_id.", code="required", field="properties.order_id")
     amount = money.amount

@@ -27,7 +27,7 @@ SEEN_AGAIN_AFTER = dt.timedelta(hours=1)
 
 INBOX_STAGE = """
 CREATE TEMP TABLE cdp_inbox_stage (
-    source_no bigint, message_hash bytea, message_id text, received_at timestamptz, payload bytea
+    source_no bigint, message_hash bytea, message_id text, received_at timestamptz, payload bytea, position int
 ) ON COMMIT DELETE ROWS
 """
 
@@ -41,6 +41,7 @@ WITH fresh AS (
 )
 INSERT INTO cdp_inboxevent (source_no, message_id, received_at, payload)
 SELECT source_no, message_id, received_at, payload FROM cdp_inbox_stage JOIN fresh USING (source_no, message_hash)
+ORDER BY position
 """
 
 
@@ -87,7 +88,7 @@ def messages_claim(source_no: int, message_ids: Sequence[str], day: dt.date) -> 
 def inbox_add(items: Sequence[InboxItem]) -> int:
     """Accept tracking calls: each message id of a source once, ever. Returns how many were new.
 
-    Atomic with or without a transaction around it; once committed the calls are safe.
+    Atomic with or without a transaction around it; once committed the calls are safe, in the order they were given.
     Raises RejectedError, and accepts none, for a message id with U+0000 or half a character.
     """
     if not items:
@@ -95,15 +96,16 @@ def inbox_add(items: Sequence[InboxItem]) -> int:
     for position, item in enumerate(items):
         storable(item.message_id, f"items[{position}].message_id")
     # Sorted, so that two requests with the same messages cannot wait for each other in a circle.
-    keyed = sorted({(i.source_no, message_hash(i.message_id)): i for i in reversed(items)}.items())
+    positions = {(i.source_no, message_hash(i.message_id)): n for n, i in reversed(list(enumerate(items)))}
     with transaction.atomic(), server_cursor() as cursor:
         cursor.execute("SELECT to_regclass('pg_temp.cdp_inbox_stage') IS NULL", prepare=True)
         if cursor.fetchone() == (True,):
             cursor.execute(INBOX_STAGE)
         with cursor.copy("COPY cdp_inbox_stage FROM STDIN (FORMAT binary)") as copy:
-            copy.set_types(("int8", "bytea", "text", "timestamptz", "bytea"))
-            for (source_no, digest), item in keyed:
-                copy.write_row((source_no, digest, item.message_id, item.received_at, item.payload))
+            copy.set_types(("int8", "bytea", "text", "timestamptz", "bytea", "int4"))
+            for (source_no, digest), position in sorted(positions.items()):
+                item = items[position]
+                copy.write_row((source_no, digest, item.message_id, item.received_at, item.payload, position))
         cursor.execute(INBOX_ADD, prepare=True)
         return cursor.rowcount
 

@@ -24,7 +24,13 @@ def fact(change: str = "completed", amount: str | None = "100", days: int = 0) -
 
 def read(name: str, **properties: Any) -> OrderFact | None:
     return order_fact_read(
-        name, properties, source_no=1, identifier_no=IdentifierNo(7), occurred_at=DAY, default_currency="USD"
+        name,
+        properties,
+        money_read(properties),
+        source_no=1,
+        identifier_no=IdentifierNo(7),
+        occurred_at=DAY,
+        default_currency="USD",
     )
 
 
