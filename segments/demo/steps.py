@@ -6,20 +6,15 @@ Each step looks into the database for what is done, so that a second start chang
 import datetime as dt
 import secrets
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from django.contrib.auth import get_user_model
 
 from cdp.collect.models import ImportRun
-from cdp.consent.models import DestinationPurpose
-from cdp.consent.services import destination_purposes_map
 from cdp.core.time import utc_now
 from cdp.events.services import events_flush
-from segments.activation.connections import connection_save
-from segments.activation.models import AudienceTarget, Connection, Sync
-from segments.activation.running import batches_poll, target_run
-from segments.audiences.models import Audience
+from segments.activation.models import AudienceTarget, Sync
+from segments.activation.services import batches_poll, sandbox_connections_ensure, target_run
 from segments.audiences.services import (
     memberships_follow,
     segment_evaluate,
@@ -28,31 +23,10 @@ from segments.audiences.services import (
 )
 from segments.computed_traits.models import ModelRun
 from segments.computed_traits.services import traits_compute_due
-from segments.definition.models import Segment
-from segments.destinations.registry import destination_find
 
 LOGIN = "demo"
 SYNC_SECONDS = 60.0
 GOOD_ENDS, BAD_ENDS = ("sent", "no_change"), ("stopped", "partial", "failed", "cancelled")
-PURPOSES = ("advertising",)
-
-
-@dataclass(frozen=True, slots=True)
-class DemoAudience:
-    """One audience of the demo and the networks it goes to."""
-
-    key: str
-    title: str
-    segment: str
-    destinations: tuple[str, ...]
-
-
-AUDIENCES = (
-    DemoAudience(
-        "win_back", "Win back high value", "high_value_at_risk", ("google_data_manager", "meta_custom_audiences")
-    ),
-    DemoAudience("browsers", "Browsed, not bought", "browsed_not_bought", ("meta_custom_audiences",)),
-)
 
 
 class DemoError(Exception):
@@ -99,49 +73,11 @@ def newest_input_at() -> dt.datetime | None:
     return max((at for at in times if at), default=None)
 
 
-def connections_ensure(sandbox_url: str) -> dict[str, Connection]:
-    """One connection a network, at the sandbox's present address; each network mapped to its purpose."""
-    found = {}
-    for slug in sorted({slug for audience in AUDIENCES for slug in audience.destinations}):
-        destination = destination_find(slug)
-        account = destination.sandbox
-        key, address = f"sandbox-{account.path}", f"{sandbox_url}/{account.path}"
-        row = Connection.objects.filter(key=key).first()
-        if row is None or row.base_url != address:
-            title = f"{destination.title} (sandbox)"
-            row = connection_save(
-                key,
-                title,
-                slug,
-                base_url=address,
-                settings=account.settings,
-                secrets=account.secrets,
-                is_sandbox=True,
-                actor=LOGIN,
-            )
-        if not DestinationPurpose.objects.filter(destination=slug).exists():
-            destination_purposes_map(slug, PURPOSES, LOGIN)
-        found[slug] = row
-    return found
-
-
 def audiences_ensure(sandbox_url: str) -> list[AudienceTarget]:
-    """The demo's audiences with a target at each of their networks."""
-    connections = connections_ensure(sandbox_url)
-    targets = []
-    for wanted in AUDIENCES:
-        segment = Segment.objects.get(key=wanted.segment)
-        defaults = {
-            "title": wanted.title,
-            "segment": segment,
-            "purposes": list(PURPOSES),
-            "holdout_salt": f"{wanted.key}-1",
-        }
-        audience, _ = Audience.objects.get_or_create(key=wanted.key, defaults=defaults)
-        for slug in wanted.destinations:
-            target, _ = AudienceTarget.objects.get_or_create(audience=audience, connection=connections[slug])
-            targets.append(target)
-    return targets
+    """The demo's audiences with a target at each of their networks, at the sandbox's present address."""
+    sandbox_connections_ensure(sandbox_url, actor=LOGIN)
+    mine = AudienceTarget.objects.filter(connection__is_sandbox=True, is_enabled=True)
+    return list(mine.select_related("audience", "connection").order_by("target_no"))
 
 
 def sync_step(target: AudienceTarget) -> Sync:
