@@ -13,13 +13,13 @@ from segments.demo.visits import visits_write
 from tests.kill.rounds import Tally, flow, run_open
 
 SEED = 20261123
-EVERY = 12  # one person in twelve: 1,964 people, enough for every model
+EVERY = 30  # one person in thirty: 785 people, enough for every model
 AS_OF = dt.datetime.combine(dt.datetime.now(dt.UTC).date(), dt.time(), dt.UTC)
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's files for one person in twelve, and tracking batches for the web server."""
+    """The demo's files for one person in thirty, and tracking batches for the web server."""
     folder = tmp_path_factory.mktemp("files")
     moved = days_moved(AS_OF.date())
     chosen = [p for p in purchases_read(cdnow_path()) if int(p.person) % EVERY == 0]
@@ -42,7 +42,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
                  "anonymousId": f"browser-{user}", "timestamp": stamp, "properties": {"category": "jazz"}}
                 for n, user in enumerate(chunk)
             ]  # fmt: skip
-            batches.write(json.dumps({"batch": items, "sentAt": stamp}) + "\n")
+            batches.write(json.dumps({"batch": items}) + "\n")
     return folder
 
 
@@ -66,7 +66,7 @@ def rounds_run(files: Path, folder: Path, rounds: int) -> Tally:
         flow(calm)
         expected = calm.dump()
         typical = dict(calm.typical_seconds)
-    assert len(expected["orders"]) > 5000
+    assert len(expected["orders"]) > 2000
     assert len(expected["members"]) > 0
     assert "members" in expected["networks"][0]
     for number in range(rounds):

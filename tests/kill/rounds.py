@@ -62,6 +62,7 @@ class Run:
             "CDP_ENCRYPTION_KEYS": "1:kill-rounds-field-key-0123456789",
             "CDP_LOG_LEVEL": "WARNING",
             "OMP_NUM_THREADS": "2",
+            "DJANGO_SETTINGS_MODULE": "cdp.settings",
         }
 
     def manage(self, *arguments: str) -> list[str]:
@@ -228,5 +229,6 @@ def flow(run: Run) -> None:
     for name in ("drain", "flush", "compact"):
         run.step(name, [PYTHON, "-m", "tests.kill.steps", name, run.as_of])
     run.step("compute", run.manage("compute_traits", "--as-of", run.as_of))
+    run.step("seed", [PYTHON, "-m", "tests.kill.steps", "seed", run.sandbox_address])
     run.step("segment", run.manage("evaluate_segments"))
     run.step("sync", run.manage("sync_audiences", "--wait"))

@@ -6,23 +6,26 @@ import sys
 import django
 
 
-def prepare(sandbox_address: str) -> None:
-    """A source with a known write key, example segments, connections at the sandbox, audiences without a holdout.
-
-    Holdout and sample follow the random profile id, so two runs would differ; they have tests of their own.
-    """
-    from segments.activation.seeds import sandbox_connections_ensure
-    from segments.audiences.services import segments_seed_examples
-
+def prepare(_: str) -> None:
+    """A source with a known write key."""
     from cdp.collect.models import Source
-    from segments.audiences.models import Audience
 
     Source.objects.get_or_create(
         key="shop", defaults={"title": "Shop", "kind": "server", "write_key": "kill-rounds-key"}
     )
-    segments_seed_examples()
-    sandbox_connections_ensure(sandbox_address)
-    Audience.objects.update(holdout_share=0)
+
+
+def seed(sandbox_address: str) -> None:
+    """Example segments, connections at the sandbox, audiences without a holdout.
+
+    Holdout and sample follow the random profile id, so two runs would differ; they have tests of their own.
+    """
+    from cdp.core.time import utc_now
+    from segments.activation.services import sandbox_connections_ensure
+    from segments.audiences.services import segments_seed_examples
+
+    segments_seed_examples(now=utc_now())
+    sandbox_connections_ensure(sandbox_address, holdout_share=0)
 
 
 def drain(as_of: str) -> None:
