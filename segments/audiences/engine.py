@@ -76,9 +76,14 @@ class Engine:
 
     def version(self, needs: Needs) -> str:
         """Changes whenever an answer of a rule with these needs could, apart from time passing."""
-        parts: list[object] = [profiles_version(), sorted(needs.groups)]
-        parts += [events_version() if needs.events else "", _bitmap_versions(needs.segment_nos)]
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+        events = events_version() if needs.events else ""
+        return _version(needs, profiles_version(), events, _bitmap_versions(needs.segment_nos))
+
+    def shown_version(self, needs: Needs) -> str:
+        """The version that the views of the last ``tables`` show."""
+        events = self._views["events"].version if needs.events else ""
+        memberships = self._views["memberships"].version if needs.segment_nos else ()
+        return _version(needs, self._views[_profiles_name(needs.groups)].version, events, memberships)
 
     def tables(self, needs: Needs) -> EngineTables:
         """The views as Ibis tables, of this moment."""
@@ -122,7 +127,7 @@ class Engine:
 
     def _profiles(self, groups: frozenset[str]) -> Any:
         """One view per set of groups, since each group is a join over all people."""
-        name = "_".join(["profiles", *sorted(groups)])
+        name = _profiles_name(groups)
 
         def register() -> tuple[object, Callable[[], None]]:
             view = profiles_register(self.duck, groups=sorted(groups), name=name)
@@ -165,6 +170,14 @@ class Engine:
         table = ibis.table(ibis.Schema.from_pyarrow(schema), name=name)
         self._views[name] = _View(shown, table, time.monotonic() + VIEW_SECONDS, close)
         return table
+
+
+def _profiles_name(groups: frozenset[str]) -> str:
+    return "_".join(["profiles", *sorted(groups)])
+
+
+def _version(needs: Needs, *parts: object) -> str:
+    return hashlib.sha256(repr([sorted(needs.groups), *parts]).encode()).hexdigest()
 
 
 def _as_dicts(result: Any) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Six segments to start from: who is worth keeping, who is going, who is about to buy."""
+"""Seven segments to start from: who is worth keeping, who is going, who is about to buy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,8 +61,8 @@ EXAMPLES = (
     Example(
         "new_high_intent",
         "High intent, not a regular yet",
-        "Among the likeliest to order in the next 90 days, with three order days or fewer.",
-        _group("all", _trait("intent.is_high", "is_true"), _trait("rfm.orders_days", "at_most", 3)),
+        "Among the fifth that is likeliest to order in the next 90 days, with three order days or fewer.",
+        _group("all", _trait("intent.decile", "at_least", 9), _trait("rfm.orders_days", "at_most", 3)),
     ),
     Example(
         "browsed_not_bought",

@@ -97,10 +97,11 @@ def segment_preview(
     core = definition_lower(parsed.where, moment)
     needs = needs_of([core])
     with engine_open() as engine:
-        key = (definition_fingerprint(parsed), engine.version(needs), with_rows, with_reach)
-        if (known := _recall(key, as_of)) is not None:
+        question = (definition_fingerprint(parsed), with_rows, with_reach)
+        if (known := _recall((*question, engine.version(needs)), as_of)) is not None:
             return known
         tables = engine.tables(needs)
+        key = (*question, engine.shown_version(needs))
         counted = _counted(engine, tables, core_truth(core, tables), seconds)
         rows = _effects(engine, tables, parsed, moment, counted["members"], seconds) if with_rows else ()
         members = _members(engine, definition_compile(core, tables), seconds) if with_reach else None
