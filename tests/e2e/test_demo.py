@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FIRST_START_SECONDS, SECOND_START_SECONDS = 240, 60
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+FIRST_START_SECONDS, SECOND_START_SECONDS = 300, 60  # the first beside other tests on the same two cores
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.xdist_group("demo")]
 
 
 def demo(data_dir: Path) -> tuple[str, float]:
@@ -83,7 +83,7 @@ def test_models_have_a_report_card(first: tuple[str, float]) -> None:
     card = {" ".join(row[:5]): row for row in section(first[0], "\nPredicted value: report card, published")}
     assert "0.819" in card["Mean error per person orders"]
     assert "Intent to buy in 90 days: report card, published" in first[0]
-    assert sum(row[-1] for row in map(numbers, section(first[0], "\nGroups of buyers")) if row) == 23_570
+    assert sum(row[-1] for row in map(numbers, section(first[0], "\nGroups of buyers")[:-1]) if row) == 23_570
 
 
 def audiences(output: str) -> list[list[int]]:

@@ -166,6 +166,7 @@ def get(url: str) -> tuple[int, str]:
         return 0, ""
 
 
+@pytest.mark.timeout(400)
 def test_start_commands_run_as_they_stand(environment: dict[str, str], broker: None, tmp_path: Path) -> None:
     """migrate, then web, worker and beat: ready within a minute, health check green, all end on SIGTERM."""
     build = ["python", "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]

@@ -127,6 +127,7 @@ def answer(url: str) -> int:
         return 0
 
 
+@pytest.mark.timeout(400)
 def test_serve_mends_web_worker_and_postgresql_and_stops_clean(tmp_path: Path) -> None:
     """The real thing: each process killed, each back, nothing left after ``./run stop``."""
     environment = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
