@@ -20,7 +20,7 @@ QUERIES = {
         SELECT d.kind, d.reason, coalesce(p.person, ''), count(*) FROM cdp_identitydecision d
         LEFT JOIN people p ON p.profile_no = d.profile_no GROUP BY 1, 2, 3""",
     "traits of identifiers": """
-        SELECT i.key, t.key, v.value::text, v.set_at FROM cdp_traitvalue v JOIN who i USING (identifier_no)
+        SELECT i.key, t.key, v.value::text FROM cdp_traitvalue v JOIN who i USING (identifier_no)
         JOIN cdp_trait t USING (trait_no)""",
     "traits of people": """
         SELECT person, traits::text, is_identified FROM cdp_profile JOIN people USING (profile_no)""",

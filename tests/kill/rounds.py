@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdp.local_postgres import postgres_pid, postgres_start, postgres_stop
+from cdp.local_postgres import Server, postgres_pid, postgres_start, postgres_stop
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable
@@ -49,6 +49,7 @@ class Run:
     tally: Tally = field(default_factory=Tally)
     sandbox: "subprocess.Popen[bytes] | None" = None
     sandbox_address: str = ""
+    servers: list[Server] = field(default_factory=list)
     typical_seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -81,7 +82,7 @@ class Run:
             )
 
     def postgres_up(self) -> None:
-        postgres_start(self.folder, with_parent=True)
+        self.servers.append(postgres_start(self.folder, with_parent=True))
 
     def sandbox_up(self) -> None:
         port_file = self.folder / "sandbox.port"
@@ -217,6 +218,9 @@ def run_open(folder: Path, files: Path, as_of: str, seed: int | None) -> Iterato
                 os.killpg(run.sandbox.pid, signal.SIGKILL)
             run.sandbox.wait()
         postgres_stop(folder)
+        for server in run.servers:
+            if server.process:
+                server.process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 
