@@ -4,9 +4,9 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    path("api/v1/", include("cdp.identity.urls")),  # first: the profile read is the busiest address beside collecting
     path("", include("cdp.access.urls")),
     path("", include("cdp.collect.urls")),
-    path("api/v1/", include("cdp.identity.urls")),
     path("api/v1/", include("segments.urls")),
     path("admin/", include("segments.page_urls")),
     path("admin/", admin.site.urls),

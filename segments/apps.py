@@ -13,8 +13,8 @@ class SegmentsConfig(AppConfig):
         from cdp.events.outbox import outbox_subscribe
         from cdp.profiles.sections import section_register
         from segments.audiences.following import PEOPLE_TOPICS, SUBSCRIBER
-        from segments.audiences.selectors import segments_of_profiles
+        from segments.audiences.selectors import SEGMENTS_SECTION
 
-        section_register("segments", segments_of_profiles)
+        section_register(SEGMENTS_SECTION)
         for topic in PEOPLE_TOPICS:
             outbox_subscribe(topic, SUBSCRIBER)

@@ -12,7 +12,7 @@ from cdp.access.keys import keyring
 from cdp.core.errors import RejectedError
 from cdp.events.services import server_cursor
 from cdp.identity.recording import VALUE_CONTEXT
-from cdp.profiles.sections import section_names, section_read
+from cdp.profiles.sections import section_names, sections
 
 __all__ = ["DEFAULT_PARTS", "Document", "documents_read", "parts_choose"]
 
@@ -64,8 +64,9 @@ def documents_read(
     parts: Sequence[str], *, profile_nos: Sequence[int] | None = None, locator: tuple[int, bytes] | None = None
 ) -> dict[int, Document]:
     """{profile_no: document} of the living among ``profile_nos``, or of whoever holds the identifier at ``locator``."""
-    built = [part for part in PARTS if part in parts]
-    selected = "".join(f", {PARTS[part]}::text" for part in built)
+    known = {**PARTS, **{section.name: section.sql for section in sections()}}
+    built = [part for part in parts if part in known]
+    selected = "".join(f", ({known[part]})::text" for part in built)
     params: list[object]
     if locator is None:
         where, params = "p.profile_no = ANY(%s)", [list(profile_nos or ())]
@@ -75,17 +76,12 @@ def documents_read(
     with server_cursor() as cursor:
         cursor.execute(f"{HEAD}{selected} FROM cdp_profile p WHERE {LIVING} AND {where}", params)
         rows = cursor.fetchall()
-    numbers = [int(row[0]) for row in rows]
-    sections = {part: section_read(part, numbers) for part in parts if part in section_names() and numbers}
-    held = identifiers_shown(numbers) if IDENTIFIERS in parts and numbers else {}
+    held = identifiers_shown([row[0] for row in rows]) if IDENTIFIERS in parts and rows else {}
     documents = {}
     for number, head, *values in rows:
-        fields = [f'"{part}":{value}' for part, value in zip(built, values, strict=True)]
-        for part, section in sections.items():
-            fields.append(f'"{part}":{msgspec.json.encode(section.get(number, [])).decode()}')
+        tail = "".join(f',"{part}":{value}' for part, value in zip(built, values, strict=True))
         if IDENTIFIERS in parts:
-            fields.append(f'"{IDENTIFIERS}":{msgspec.json.encode(held.get(number, [])).decode()}')
-        tail = "".join(f",{field}" for field in fields)
+            tail += f',"{IDENTIFIERS}":{msgspec.json.encode(held[number]).decode()}'
         documents[number] = Document(number, f"{head[:-1]}{tail}}}".encode())
     return documents
 

@@ -2,16 +2,24 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
 
-from segments.audiences.models import Audience, Membership
+from cdp.profiles.sections import Section
+from segments.audiences.models import Audience
 from segments.definition.models import Segment
 from segments.definition.selectors import segments_naming
 
-__all__ = ["MemberRow", "members_page", "segment_uses", "segments_of_profiles"]
+__all__ = ["SEGMENTS_SECTION", "MemberRow", "members_page", "segment_uses"]
+
+# Section ``segments`` of a profile: key, title and ``entered_at`` of each open membership, by key.
+SEGMENTS_SECTION = Section(
+    "segments",
+    """coalesce((SELECT jsonb_agg(jsonb_build_object('key', g.key, 'title', g.title, 'entered_at', m.entered_at) ORDER BY g.key)
+                 FROM segments_membership m JOIN segments_segment g USING (segment_no)
+                 WHERE m.profile_no = p.profile_no AND m.exited_at IS NULL), '[]')""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +43,6 @@ def members_page(segment_no: int, after_no: int, limit: int) -> list[MemberRow]:
         )
         found = cursor.fetchall()
     return [MemberRow(*row) for row in found]
-
-
-def segments_of_profiles(profile_nos: Sequence[int]) -> dict[int, list[dict[str, object]]]:
-    """Section ``segments`` of a profile: key, title and ``entered_at`` of each open membership, by key."""
-    titles = {
-        segment_no: (key, title) for segment_no, key, title in Segment.objects.values_list("segment_no", "key", "title")
-    }
-    found: dict[int, list[dict[str, object]]] = {number: [] for number in profile_nos}
-    rows = Membership.objects.filter(profile_no__in=list(found), exited_at=None)
-    for profile_no, segment_no, entered_at in rows.values_list("profile_no", "segment_no", "entered_at"):
-        key, title = titles[segment_no]
-        found[profile_no].append({"key": key, "title": title, "entered_at": entered_at.isoformat()})
-    return {number: sorted(items, key=lambda item: str(item["key"])) for number, items in found.items()}
 
 
 def segment_uses(segment: Segment) -> list[str]:

@@ -16,8 +16,9 @@ from cdp.events.services import events_append, server_cursor
 from cdp.identity import documents, selectors
 from cdp.identity.models import Identifier
 from cdp.identity.services import profile_erase, profiles_merge
-from cdp.profiles import sections
 from cdp.profiles.models import ComputedTraits, Profile, ProfileSnapshot
+from segments.audiences.models import Membership
+from segments.definition.models import Segment
 from tests.integration.people import DAY, HOUR, NOW, consent, identifier_of, profile_of, resolve, say
 
 pytestmark = pytest.mark.django_db
@@ -100,10 +101,14 @@ def test_include_chooses_parts(client: Client) -> None:
     assert set(get(client, "profiles/user_id:u1-id?include=").json()) == set(body) - {"traits", "identifiers"}
 
 
-def test_sections_of_later_slices(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sections_of_later_slices(client: Client) -> None:
     profile = ann()
-    stay = {"key": "vip", "title": "VIP", "entered_at": "2026-11-23T12:00:00+00:00"}
-    monkeypatch.setitem(sections._sections, "segments", lambda numbers: {profile.pk: [stay]})
+    segment = Segment.objects.create(key="vip", title="VIP")
+    for exited_at in (None, NOW):
+        Membership.objects.create(
+            segment_no=segment.pk, profile_no=profile.pk, entered_at=NOW - DAY, exited_at=exited_at, version=1
+        )
+    stay = {"key": "vip", "title": "VIP", "entered_at": "2026-11-22T12:00:00+00:00"}
     assert get(client, "profiles/user_id:u1-id").json()["segments"] == [stay]
     assert get(client, "profiles/user_id:u1-id/segments").json() == {"segments": [stay]}
 
@@ -366,5 +371,5 @@ def test_a_profile_read_is_one_statement_and_its_sections(
 
     monkeypatch.setattr(documents, "server_cursor", counted)
     with django_assert_num_queries(0):
-        get(client, "profiles/user_id:u1-id?include=traits,computed_traits,consents", auth=auth)
+        get(client, "profiles/user_id:u1-id", auth=auth)
     assert opened == [1]
