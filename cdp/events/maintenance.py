@@ -3,7 +3,8 @@
 import datetime as dt
 
 from cdp.events.files.compaction import store_compact
-from cdp.events.files.correcting import store_fold_overlay, store_project_properties, store_rewrite_erased
+from cdp.events.files.erasure import store_rewrite_erased
+from cdp.events.files.folding import store_fold_overlay, store_project_properties
 from cdp.events.models import ErasedIdentifier, IdentifierOverlay
 from cdp.events.outbox import outbox_prune
 from cdp.events.upkeep import partitions_upkeep, store_sweep

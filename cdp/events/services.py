@@ -13,12 +13,8 @@ from cdp.core.ids import IdentifierNo, ProfileNo
 from cdp.core.time import UTC
 from cdp.events.cursors import server_cursor
 from cdp.events.files.compaction import store_compact
-from cdp.events.files.correcting import (
-    identifiers_erased,
-    store_fold_overlay,
-    store_project_properties,
-    store_rewrite_erased,
-)
+from cdp.events.files.erasure import identifiers_erased, store_rewrite_erased
+from cdp.events.files.folding import store_fold_overlay, store_project_properties
 from cdp.events.flush import events_flush
 from cdp.events.inbox import inbox_add, message_hash, messages_claim
 from cdp.events.locks import ledger_write_lock

@@ -4,7 +4,7 @@ Files are never edited for it. A correction concerns a file while its number is 
 for a compacted file, if the identifier falls into its bucket.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from cdp.events.files.relation import FilePart
 from cdp.events.models import EventFile
+from cdp.events.store import EventStore, engine_connect
 
-__all__ = ["Corrections", "concerned", "corrections_read", "file_part"]
+__all__ = ["Corrections", "concerned", "corrections_read", "file_part", "files_note", "files_touched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,33 @@ def file_part(file: EventFile, path: str, corrections: Corrections) -> FilePart:
         bool(concerned(corrections.overlay, file, file.overlay_seq).num_rows),
         bool(concerned(corrections.erased, file, file.erased_seq).num_rows),
     )
+
+
+def files_touched(
+    store: EventStore, files: Sequence[EventFile], corrections: pa.Table, taken_in: str, *, change: str
+) -> list[EventFile]:
+    """Those of ``files`` with a row that one of ``corrections`` changes, by the SQL condition ``change`` over both.
+
+    ``taken_in`` names the manifest field that says how far a file is. Reads a column or two, of candidates only. A file
+    that has taken a correction in holds no row that it would change, so one join answers for all files.
+    """
+    candidates = [file for file in files if concerned(corrections, file, getattr(file, taken_in)).num_rows]
+    if not candidates:
+        return []
+    with store.storage.pinned([file.path for file in candidates]) as paths, engine_connect(store) as duck:
+        duck.register("corrected", corrections)
+        hit = duck.execute(
+            "SELECT DISTINCT filename FROM read_parquet(?, hive_partitioning = false, filename = true) f "  # noqa: S608
+            f"JOIN corrected c ON c.identifier_no = f.identifier_no WHERE {change}",
+            [paths],
+        ).fetchall()
+        names = {name for (name,) in hit}
+        return [file for file, path in zip(candidates, paths, strict=True) if path in names]
+
+
+def files_note(files: Sequence[EventFile], **taken_in: int) -> None:
+    """Note in the manifest that live ``files`` have nothing to take in up to a number."""
+    EventFile.objects.filter(file_no__in=[file.file_no for file in files], removed_at=None).update(**taken_in)
 
 
 def _table(rows: list[Any], names: list[str]) -> pa.Table:

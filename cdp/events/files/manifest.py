@@ -13,6 +13,7 @@ __all__ = [
     "FLUSHED",
     "OVERLAY",
     "NewFile",
+    "RewriteResult",
     "files_add",
     "files_live",
     "files_swap",
@@ -60,6 +61,15 @@ class NewFile:
             erased_seq=self.erased_seq,
             property_types=self.property_types,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteResult:
+    """Files that were rewritten, files that only needed a note, and corrections that no file needs any more."""
+
+    rewritten: int = 0
+    noted: int = 0
+    settled: int = 0
 
 
 def property_types_read() -> dict[str, str]:
