@@ -87,7 +87,7 @@ def test(config: Config, arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./run test", description=test.__doc__)
     parser.add_argument("--long", action="store_true", help="also soaks, kill rounds, thousands of random examples")
     options, rest = parser.parse_known_args(arguments)
-    command = ["-m", "pytest", "-n", "2", "--dist", "loadgroup", "--create-db", "-ra", "-q"]
+    command = ["-m", "pytest", "-n", "2", "--dist", "loadfile", "--create-db", "-ra", "-q"]
     command += ["-m", "long or not long", "--timeout", "3600"] if options.long else []
     with database(config) as environment:
         environment["CDP_TEST_DATABASE_NAME"] = "test_run"

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_START_SECONDS, SECOND_START_SECONDS = 300, 60  # the first beside other tests on the same two cores
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 def demo(data_dir: Path) -> tuple[str, float]:
