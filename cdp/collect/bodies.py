@@ -14,7 +14,7 @@ import msgspec
 from cdp.core.errors import RejectedError
 
 MAX_ITEMS = 2_500  # Segment's own limit for one batch
-_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_REPAIRABLE = re.compile(rb"\\u[dD][89a-fA-F]|NaN|Infinity")
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
@@ -82,7 +82,15 @@ def _broken_gzip() -> RejectedError:
 def envelope_read(body: bytes, *, is_batch: bool) -> Envelope:
     """Split a body into items. Raises RejectedError ``json`` or ``too_large`` when it holds none that can be told apart."""
     try:
-        return _split(body, is_batch=is_batch)
+        try:
+            return _split(body, is_batch=is_batch)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            repaired = _repaired(body)
+            if repaired is None:
+                raise _no_json() from error
+            return _split(repaired, is_batch=is_batch)
     except msgspec.ValidationError as error:
         field = "batch" if "batch" in str(error) else "body"
         raise RejectedError(
@@ -93,10 +101,7 @@ def envelope_read(body: bytes, *, is_batch: bool) -> Envelope:
             field=field,
         ) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        repaired = _without_lone_surrogates(body)
-        if repaired is None:
-            raise _no_json() from error
-        return envelope_read(repaired, is_batch=is_batch)
+        raise _no_json() from error
 
 
 def _split(body: bytes, *, is_batch: bool) -> Envelope:
@@ -120,15 +125,16 @@ def _no_json() -> RejectedError:
     return RejectedError("The body is not JSON in UTF-8, or nests too deeply.", code="json", field="body")
 
 
-def _without_lone_surrogates(body: bytes) -> bytes | None:
-    """A cut-off emoji (JSON.stringify writes half of it) must not cost the whole batch: that half becomes U+FFFD.
+def _repaired(body: bytes) -> bytes | None:
+    """What two clients write that is almost JSON must not cost the whole batch; None when that is not what is wrong.
 
-    None when there is nothing of the kind or the body is broken anyway.
+    JavaScript cuts emoji in half (that half becomes U+FFFD); Python writes NaN and Infinity (they become null, as
+    JavaScript would have it).
     """
-    if not _LONE_SURROGATE.search(body):
+    if not _REPAIRABLE.search(body):
         return None
     try:
-        text = json.dumps(json.loads(body), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(json.loads(body, parse_constant=lambda _: None), ensure_ascii=False)
     except (ValueError, RecursionError):
         return None
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

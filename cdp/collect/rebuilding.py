@@ -30,6 +30,11 @@ PROJECTIONS = {
 }
 
 
+def projection_register(projection: Projection) -> None:
+    """Add a later slice's projection to ``manage.py rebuild``."""
+    PROJECTIONS[projection.name] = projection
+
+
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """Profiles looked at, and how many entries differed from their ledger."""

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cdp.core.errors import RejectedError
 from cdp.core.time import parse_timestamp
@@ -52,6 +53,7 @@ class TraitSpec:
     is_declared: bool = True
 
 
+@lru_cache(maxsize=10_000)
 def trait_key_normalise(key: str) -> str:
     """``firstName``, ``First Name`` and ``first_name`` are all ``first_name``. Raises RejectedError when nothing is left."""
     text = _NOT_WORD.sub("_", _WORD_EDGE.sub("_", key.strip()[:200]).lower()).strip("_")

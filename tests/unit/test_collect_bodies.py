@@ -81,3 +81,11 @@ def test_half_an_emoji_is_replaced_and_whole_ones_stay() -> None:
     body = b'{"batch": ["\\ud83d\\ude00", "\\ud83d", "\\ude00x"]}'
     items = [json.loads(item) for item in envelope_read(body, is_batch=True).items]
     assert items == ["\U0001f600", "\ufffd", "\ufffdx"]
+
+
+def test_python_writes_nan_and_infinity() -> None:
+    body = b'{"batch": [{"n": NaN}, {"n": -Infinity, "t": "NaN"}, {"n": 1}]}'
+    items = [json.loads(item) for item in envelope_read(body, is_batch=True).items]
+    assert items == [{"n": None}, {"n": None, "t": "NaN"}, {"n": 1}]
+    with pytest.raises(RejectedError):
+        envelope_read(b'{"batch": [NaN', is_batch=True)
