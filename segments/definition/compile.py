@@ -6,7 +6,6 @@ something is turned round. Only typed columns are read: no JSON, no time zone, n
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import reduce
 from operator import and_, or_
 from typing import Any, assert_never
@@ -14,26 +13,20 @@ from typing import Any, assert_never
 import ibis
 from ibis.expr import datatypes as dt
 
+from segments.definition.compile_values import Column, Table, Truth, naive, value_truth
 from segments.definition.evaluate import value_passes
 from segments.definition.nodes import (
     AllOf,
     AnyOf,
     CoreNode,
-    Days,
     DidEvent,
     Measure,
     MemberOf,
     Not,
     Sampled,
-    Value,
     ValueTest,
 )
 from segments.definition.sampling import threshold_hex
-
-# Ibis has no type stubs: a table, a column and a truth value are Any to mypy.
-type Table = Any
-type Column = Any
-type Truth = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,93 +97,11 @@ def _may_be_missing(core: CoreNode) -> bool:
             assert_never(core)
 
 
-# --- values ----------------------------------------------------------------------------------------------------------
-
-
 def _tested(table: Table, test: ValueTest) -> Truth:
     """``test`` on its column; a column that no data have come for yet is missing for everybody."""
     if test.column not in table.columns:
         return ibis.literal(test.kind == "is_missing")
-    return test_truth(test, table[test.column])
-
-
-def test_truth(test: ValueTest, column: Column, times: Column | None = None) -> Truth:
-    """``test`` on ``column``. With ``times``, values are multiplied by it first (an average without a division)."""
-    truth = _positive_truth(test, column, times)
-    return ~truth if test.is_negated else truth
-
-
-def _positive_truth(test: ValueTest, column: Column, times: Column | None) -> Truth:
-    value = test.value
-    if isinstance(value, Days):
-        return _days_truth(value, column)
-
-    def literal(item: Value) -> Column:
-        constant = _literal(item, column)
-        return constant if times is None else constant * times
-
-    items = value if isinstance(value, tuple) else ()
-    match test.kind:
-        case "is_set":
-            return column.notnull()
-        case "is_missing":
-            return column.isnull()
-        case "equals":
-            return column == literal(value)
-        case "in":
-            return column.isin([_literal(item, column) for item in items])
-        case "greater_than":
-            return column > literal(value)
-        case "at_least":
-            return column >= literal(value)
-        case "less_than":
-            return column < literal(value)
-        case "at_most":
-            return column <= literal(value)
-        case "between":
-            return (column >= literal(items[0])) & (column <= literal(items[1]))
-        case "contains":
-            return column.contains(ibis.literal(value))
-        case "starts_with":
-            return column.startswith(ibis.literal(value))
-        case "ends_with":
-            return column.endswith(ibis.literal(value))
-        case "matches":
-            return column.re_search(ibis.literal(value))
-        case "contains_any":
-            return reduce(or_, [column.contains(ibis.literal(item)) for item in items])
-        case "contains_all":
-            return reduce(and_, [column.contains(ibis.literal(item)) for item in items])
-        case "in_days":
-            raise TypeError("in_days carries Days")
-        case _:
-            assert_never(test.kind)
-
-
-def _literal(value: Value, column: Column) -> Column:
-    """A constant in the type that compares exactly with ``column``: decimals stay decimals."""
-    kind = column.type()
-    if not kind.is_decimal():
-        return ibis.literal(value)
-    number = Decimal(str(value))
-    places = max(kind.scale or 0, -int(number.as_tuple().exponent))
-    return ibis.literal(number, type=dt.Decimal(38 if places > (kind.scale or 0) else kind.precision, places))
-
-
-def _days_truth(days: Days, column: Column) -> Truth:
-    """Inside the half-open days: calendar days for a date, instants for a timestamp."""
-    start, end = (
-        (days.start_day, days.end_day) if column.type().is_date() else (_naive(days.start_at), _naive(days.end_at))
-    )
-    bounds = [column >= ibis.literal(start)] if start is not None else []
-    if end is not None:
-        bounds.append(column < ibis.literal(end))
-    return reduce(and_, bounds)
-
-
-def _naive(at: Any) -> Any:
-    """The views hold UTC without a zone."""
-    return at.replace(tzinfo=None) if at is not None else None
+    return value_truth(test, table[test.column])
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -231,9 +142,9 @@ def _turning_points(test: ValueTest) -> list[int]:
 def _happened(row: DidEvent, tables: EngineTables) -> Table:
     """The events that count."""
     events = tables.events
-    truth = (events.name == ibis.literal(row.event)) & (events.occurred_at < ibis.literal(_naive(row.end_at)))
+    truth = (events.name == ibis.literal(row.event)) & (events.occurred_at < ibis.literal(naive(row.end_at)))
     if row.start_at is not None:
-        truth &= events.occurred_at >= ibis.literal(_naive(row.start_at))
+        truth &= events.occurred_at >= ibis.literal(naive(row.start_at))
     for test in row.where:
         truth &= _tested(events, test)
     return events.filter(truth)
@@ -256,7 +167,7 @@ def _grouped(happened: Table, rows: list[DidEvent], *, is_negated: bool) -> Tabl
 
 def _measure_truth(grouped: Table, row: DidEvent, name: str) -> Truth:
     times = grouped[f"{name}_count"] if row.measure.function == "average" else None
-    return test_truth(row.test, grouped[name], times)
+    return value_truth(row.test, grouped[name], times)
 
 
 def _measure(happened: Table, measure: Measure, name: str) -> dict[str, Column]:
@@ -286,7 +197,7 @@ def _local_day(occurred_at: Column, measure: Measure) -> Column:
     (_, first), *later = measure.offsets
     local = occurred_at + ibis.interval(seconds=first)
     branches = [
-        (occurred_at >= ibis.literal(_naive(at)), occurred_at + ibis.interval(seconds=seconds))
+        (occurred_at >= ibis.literal(naive(at)), occurred_at + ibis.interval(seconds=seconds))
         for at, seconds in reversed(later)
     ]
     return (ibis.cases(*branches, else_=local) if branches else local).date()

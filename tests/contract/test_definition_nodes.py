@@ -19,6 +19,7 @@ from segments.definition.validate import OPERATORS_OF, definition_validate
 from tests.definition_world import CATALOGUE, MOMENT, definition, event, happened, members, person, trait, world_open
 
 BOUGHT_20, BOUGHT_5_5 = happened(amount="20"), happened(amount="5.5", days_ago=40)
+MANY = [f"it's {number}" for number in range(100)]
 LATE = dt.datetime.fromisoformat("2026-11-15 22:59:59.999999")  # one microsecond before 16 November in Paris
 MIDNIGHT = dt.datetime.fromisoformat("2026-11-15 23:00")
 
@@ -45,6 +46,15 @@ CASES: dict[str, list[tuple[dict[str, Any], list[dict[str, Any]], list[dict[str,
         (trait("country", "equals", "FR"), [{"t_country": "FR"}], [{}, {"t_country": "fr"}]),
         (trait("country", "not_equals", "FR"), [{"t_country": "DE"}, {"t_country": ""}], [{}, {"t_country": "FR"}]),
         (trait("country", "in", ["FR", "it's"]), [{"t_country": "it's"}], [{}, {"t_country": "DE"}]),
+        (trait("country", "in", ["FR", *MANY]), [{"t_country": "FR"}, {"t_country": "it's 7"}], [{}, {"t_country": "DE"}]),
+        (trait("country", "not_in", ["FR", *MANY]), [{"t_country": "DE"}], [{}, {"t_country": "it's 7"}]),
+        (trait("age", "in", [*range(100), 7.25]), [{"t_age": 7.25}, {"t_age": 3.0}], [{}, {"t_age": 7.5}]),
+        (trait("score", "not_in", [*range(100), 7.25]), [{"rfm__score": 100}], [{}, {"rfm__score": 7}]),
+        (
+            trait("ltv.predicted_365d_amount", "in", [*range(100), 7.25, 0.123]),
+            [{"ltv__predicted_365d_amount": Decimal("7.25")}],
+            [{}, {"ltv__predicted_365d_amount": Decimal("0.12")}],
+        ),
         (trait("country", "not_in", ["FR", "DE"]), [{"t_country": "IT"}], [{}, {"t_country": "DE"}]),
         (trait("country", "contains", "%"), [{"t_country": "5%"}], [{}, {"t_country": "5"}]),
         (trait("country", "not_contains", "_"), [{"t_country": "a"}], [{}, {"t_country": "a_b"}]),
@@ -148,6 +158,11 @@ CASES: dict[str, list[tuple[dict[str, Any], list[dict[str, Any]], list[dict[str,
             where(property="category", operator="not_equals", value="shoes"),
             [{"events": [happened(p_category="hats")]}],
             [{}, {"events": [happened(), happened(p_category="shoes")]}],
+        ),
+        (
+            where(property="category", operator="in", value=[*MANY, "shoes"]),
+            [{"events": [happened(p_category="shoes")]}],
+            [{}, {"events": [happened(), happened(p_category="hats")]}],
         ),
         (where(property="category", operator="is_not_set"), [{"events": [happened()]}], [{}, {"events": [happened(p_category="")]}]),
         (where(property="amount", operator="equals", value=5.5), [{"events": [BOUGHT_5_5]}], [{"events": [BOUGHT_20, happened()]}]),
