@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from django.contrib.auth.models import User
+from django.db import transaction
 
 from cdp.access.keys import keyring
 from cdp.consent.models import ConsentState, Purpose
@@ -88,8 +89,6 @@ def people_make(count: int, *, consent: bool = True, start: int = 1) -> list[int
 
 def consent_withdraw(profile_no: int, key: str = "") -> None:
     """The person's own act, through the ledger; announces itself to the lists."""
-    from django.db import transaction
-
     now = utc_now()
     with transaction.atomic():
         consents_record(
@@ -127,18 +126,29 @@ class Stage:
     author: User
     policy: SendPolicy = FAST
     people: list[int] = field(default_factory=list)
+    clock: Callable[[], dt.datetime] = utc_now
 
-    def run(self, *, plan: bool | None = True, clock: Callable[[], dt.datetime] = utc_now) -> Turn:
+    def run(self, *, plan: bool | None = True) -> Turn:
         """One turn."""
-        return target_run(self.target.pk, clock=clock, plan=plan, policy=self.policy)
+        return target_run(self.target.pk, clock=self.clock, plan=plan, policy=self.policy)
+
+    def poll(self) -> int:
+        return batches_poll(self.clock(), target_no=self.target.pk, policy=self.policy)
+
+    def turns(self, count: int) -> None:
+        """Turns with polls between them, whatever becomes of them."""
+        for _ in range(count):
+            self.run()
+            self.poll()
+            time.sleep(0.15)
 
     def drain(self, seconds: float = 20.0) -> None:
         """Turns and polls until nothing is open: what worker and beat do together."""
         deadline = time.monotonic() + seconds
         while True:
-            wishes_collect(utc_now())
+            wishes_collect(self.clock())
             turn = self.run(plan=False)
-            batches_poll(utc_now() + dt.timedelta(minutes=15), target_no=self.target.pk)
+            self.poll()
             waiting = SentEntry.objects.filter(target_no=self.target.pk, wanted=False).exists()
             if turn.state in {"done", "paused"} and is_settled([self.target.pk]) and not waiting:
                 return
@@ -146,6 +156,10 @@ class Stage:
                 states = list(SyncBatch.objects.values_list("batch_key", "state", "attempts", "error", "outcome"))
                 raise AssertionError(f"not settled: {turn}, {states}")
             time.sleep(0.05)
+
+    def drain_wishes(self) -> None:
+        """Read what consent and identity announced; send nothing."""
+        wishes_collect(self.clock())
 
     def sync(self) -> Turn:
         """A whole run to the network's last word."""

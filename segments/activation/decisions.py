@@ -6,7 +6,7 @@ from django.db import transaction
 
 from cdp.access.services import audit
 from cdp.core.errors import RejectedError
-from segments.activation.connections import destination_account
+from segments.activation.connections import destination_account, send_policy
 from segments.activation.models import AudienceTarget, Sync
 from segments.activation.planning import stopped_release
 from segments.activation.writer import target_lock
@@ -76,7 +76,8 @@ def sync_stopped(sync_no: int) -> Sync:
 def release(sync: Sync, now: dt.datetime, *, removals: bool) -> None:
     target = AudienceTarget.objects.select_related("connection").get(pk=sync.target_id)
     destination, _ = destination_account(target.connection)
-    stopped_release(sync, target, destination, now, removals=removals)
+    size = min(destination.capabilities.max_batch_rows, send_policy(target.connection).batch_people)
+    stopped_release(sync, target, size, now, removals=removals)
 
 
 def is_author(sync: Sync, user_id: int) -> bool:

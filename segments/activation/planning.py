@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from cdp.consent.gate import consent_gate
 from cdp.core.copying import numbers_read
-from segments.activation.batches import OPEN_STATES, batches_plan
+from segments.activation.batches import OPEN_STATES, batches_plan, removals_unsettled
 from segments.activation.bitmaps import BitMap64, bitmap_load, bitmap_make, bitmap_numbers, bitmap_pack
 from segments.activation.entries import (
     Numbers,
@@ -45,7 +45,12 @@ class Difference:
 
 
 def sync_plan(
-    writer: Writer, target: AudienceTarget, destination: Destination, purposes: tuple[str, ...], now: dt.datetime
+    writer: Writer,
+    target: AudienceTarget,
+    destination: Destination,
+    purposes: tuple[str, ...],
+    size: int,
+    now: dt.datetime,
 ) -> Sync:
     """A new run: ``sending``, ``stopped`` (nothing was written down but the plan) or ``no_change``.
 
@@ -84,7 +89,7 @@ def sync_plan(
         return sync
     with transaction.atomic():
         writer.hold()
-        batches_make(sync, target, destination, difference.add, difference.remove | difference.refused, now)
+        batches_make(sync, target, difference.add, difference.remove | difference.refused, size, now)
     log.info(
         "sync_planned",
         sync=sync.pk,
@@ -106,7 +111,7 @@ def sync_difference(
 ) -> Difference:
     """Wanted against sent. Whoever is being removed waits until that is confirmed before being added again."""
     sent = entries_read(target.target_no)
-    add = wanted.wanted - sent.wanted - sent.refused - sent.leaving
+    add = wanted.wanted - sent.wanted - sent.refused - sent.leaving - removals_unsettled(target.target_no, now)
     usable = people_with_identifier(bitmap_numbers(add), destination.capabilities.identifier_types)
     remove = sent.wanted - wanted.wanted
     denied = opt_outs_mark(writer, target, remove | (sent.refused - wanted.wanted), purposes, now)
@@ -138,7 +143,7 @@ def opt_outs_mark(
 
 
 def batches_make(
-    sync: Sync, target: AudienceTarget, destination: Destination, add: BitMap64, remove: BitMap64, now: dt.datetime
+    sync: Sync, target: AudienceTarget, add: BitMap64, remove: BitMap64, size: int, now: dt.datetime
 ) -> None:
     """Turn a plan into wishes and batches. In the caller's transaction, which holds the target.
 
@@ -154,7 +159,6 @@ def batches_make(
     sync.state = "sending" if add or leaving else "no_change"
     sync.finished_at = None if add or leaving else now
     sync.save()
-    size = destination.capabilities.max_batch_rows
     batches_plan(sync, "remove", leaving, size)
     batches_plan(sync, "add", add, size)
 
@@ -175,15 +179,13 @@ def removals_again(target: AudienceTarget, seq: int) -> BitMap64:
     return bitmap_make([number for number, cause in again if cause not in OPT_OUT_CAUSES])
 
 
-def stopped_release(
-    sync: Sync, target: AudienceTarget, destination: Destination, now: dt.datetime, *, removals: bool
-) -> None:
+def stopped_release(sync: Sync, target: AudienceTarget, size: int, now: dt.datetime, *, removals: bool) -> None:
     """Make the batches of a plan that waited for approval. In the caller's transaction, which holds the target."""
     sent = entries_read(target.target_no)
     add = bitmap_load(sync.planned_add) - sent.wanted - sent.refused - sent.leaving
     remove = (bitmap_load(sync.planned_remove) & sent.wanted) if removals else BitMap64()
     sync.to_add, sync.to_remove = len(add), len(remove)
-    batches_make(sync, target, destination, add, remove, now)
+    batches_make(sync, target, add, remove, size, now)
 
 
 def people_with_identifier(numbers: Numbers, types: tuple[str, ...]) -> BitMap64:

@@ -17,6 +17,8 @@ class SendPolicy:
     longest_retry_seconds: float = 900.0
     first_poll_seconds: float = 5.0
     longest_poll_seconds: float = 600.0
+    batch_people: int = 10_000
+    """People in one request, at most what the network takes."""
     most_splits: int = 64
     """Splits of one run after which the network is taken to refuse everything."""
 

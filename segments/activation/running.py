@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import structlog
 from django.db.models import Q
 
+from segments.activation.answering import Clock, Sender
 from segments.activation.batches import OPEN_STATES, batch_polled
 from segments.activation.connections import connection_pause, destination_account, send_policy, target_purposes
 from segments.activation.models import AudienceTarget, Connection, Sync, SyncBatch
 from segments.activation.planning import sync_plan
 from segments.activation.policy import SendPolicy, retry_seconds
 from segments.activation.removals import opt_outs_plan, wishes_collect
-from segments.activation.sending import Clock, Sender, batch_send
+from segments.activation.sending import batch_send
 from segments.activation.writer import OvertakenError, Writer, target_writer
 from segments.destinations.contract import Destination, NeedsHumanError, OutcomeUnknownError, RetryableError
 from segments.destinations.http import DestinationClient
@@ -82,6 +83,7 @@ def turn_take(
     except NeedsHumanError as error:
         # Nobody may be added, but whoever has to leave still can: an unmapped destination holds no removal back.
         unmapped = error
+    size = min(destination.capabilities.max_batch_rows, policy.batch_people)
     with DestinationClient(account, answer_seconds=policy.answer_seconds) as client:
         if not target.external_id and unmapped is None and (plan is not False or target.syncs.exists()):
             title = f"{target.audience.title} ({target.audience.key})"
@@ -94,7 +96,7 @@ def turn_take(
             if deadline and clock() >= deadline:
                 return Turn("waiting", sync_no, 0.0)
             wishes_collect(clock())
-            opt_outs_plan(writer, target, destination.capabilities.max_batch_rows, clock())
+            opt_outs_plan(writer, target, size, clock())
             batch = batch_next(target.target_no, clock())
             if batch is not None:
                 wait = batch_send(sender, batch)
@@ -102,11 +104,11 @@ def turn_take(
                 if wait is not None:
                     return Turn("waiting", sync_no, wait)
                 continue
-            if (pause := batch_pause(target.target_no, clock())) is not None:
-                return Turn("waiting", sync_no, pause)
-            if sync_no is not None or target.audience.is_paused or not plan_wanted(target, plan, clock()):
-                return Turn("done", sync_no)
-            sync_no = plan_attempt(writer, target, destination, purposes, unmapped, clock())
+            pause = batch_pause(target.target_no, clock())
+            is_done = sync_no is not None or target.audience.is_paused or not plan_wanted(target, plan, clock())
+            if is_done or batch_pause(target.target_no, clock(), lane="regular") is not None:
+                return Turn("done" if pause is None else "waiting", sync_no, pause)
+            sync_no = plan_attempt(writer, target, destination, purposes, unmapped, size, clock())
 
 
 def plan_wanted(target: AudienceTarget, plan: bool | None, now: dt.datetime) -> bool:
@@ -122,6 +124,7 @@ def plan_attempt(
     destination: Destination,
     purposes: tuple[str, ...],
     unmapped: NeedsHumanError | None,
+    size: int,
     now: dt.datetime,
 ) -> int:
     """Plan a run; an audience that cannot be used fails its run and leaves the connection alone."""
@@ -130,7 +133,7 @@ def plan_attempt(
     try:
         if unmapped is not None:
             raise unmapped
-        return int(sync_plan(writer, target, destination, purposes, now).pk)
+        return int(sync_plan(writer, target, destination, purposes, size, now).pk)
     except NeedsHumanError as error:
         log.warning("sync_not_planned", target=target.target_no, code=error.code)
         failed = Sync.objects.create(
@@ -149,10 +152,11 @@ def batch_next(target_no: int, now: dt.datetime) -> SyncBatch | None:
     )
 
 
-def batch_pause(target_no: int, now: dt.datetime) -> float | None:
-    """Seconds until the next open batch is due; None when none is open."""
+def batch_pause(target_no: int, now: dt.datetime, lane: str = "") -> float | None:
+    """Seconds until the next open batch (of that lane) is due; None when none is open."""
+    lanes = {"sync__lane": lane} if lane else {}
     soonest = (
-        SyncBatch.objects.filter(sync__target_id=target_no, state__in=OPEN_STATES)
+        SyncBatch.objects.filter(sync__target_id=target_no, state__in=OPEN_STATES, **lanes)
         .order_by("retry_at")
         .values_list("retry_at", flat=True)
         .first()
@@ -190,7 +194,9 @@ def open_run_reason(target_no: int, error: NeedsHumanError) -> int | None:
     return sync.pk
 
 
-def batches_poll(now: dt.datetime, *, limit: int = 200, target_no: int | None = None) -> int:
+def batches_poll(
+    now: dt.datetime, *, limit: int = 200, target_no: int | None = None, policy: SendPolicy | None = None
+) -> int:
     """Ask what became of accepted batches that are due; returns how many are settled now. Any worker may do it."""
     due = SyncBatch.objects.filter(state="accepted", retry_at__lte=now, sync__target__connection__paused_at=None)
     if target_no is not None:
@@ -202,7 +208,7 @@ def batches_poll(now: dt.datetime, *, limit: int = 200, target_no: int | None = 
     for connection_id, batches in by_connection.items():
         connection = batches[0].sync.target.connection
         try:
-            settled += connection_poll(connection, batches, now)
+            settled += connection_poll(connection, batches, policy or send_policy(connection), now)
         except RetryableError:
             log.warning("poll_waits", connection=connection_id)
         except NeedsHumanError as error:
@@ -210,9 +216,8 @@ def batches_poll(now: dt.datetime, *, limit: int = 200, target_no: int | None = 
     return settled
 
 
-def connection_poll(connection: Connection, batches: list[SyncBatch], now: dt.datetime) -> int:
+def connection_poll(connection: Connection, batches: list[SyncBatch], policy: SendPolicy, now: dt.datetime) -> int:
     destination, account = destination_account(connection)
-    policy = send_policy(connection)
     settled = 0
     with DestinationClient(account, answer_seconds=policy.answer_seconds) as client:
         for batch in batches:
@@ -228,7 +233,8 @@ def connection_poll(connection: Connection, batches: list[SyncBatch], now: dt.da
                     retry_at=now + dt.timedelta(seconds=wait), outcome={**batch.outcome, "polls": polls}
                 )
             else:
-                settled += batch_polled(batch.pk, outcome, now)
+                again = retry_seconds(policy, batch.attempts, None, seed=batch.batch_key)
+                settled += batch_polled(batch.pk, outcome, now, now + dt.timedelta(seconds=again))
                 sync_finish(batch.sync_id, now)
     return settled
 

@@ -6,71 +6,48 @@ late add never beats a withdrawal, at whatever point the process dies.
 """
 
 import datetime as dt
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import structlog
 from django.db import transaction
 
 from cdp.consent.gate import GateReason, GateResult, consent_gate
+from segments.activation.answering import (
+    Sender,
+    answered,
+    batch_postpone,
+    batch_refused,
+    batch_wait,
+    numbers_of,
+    soonest_poll,
+)
 from segments.activation.batches import (
+    adds_unsettled_until,
     batch_people,
-    batch_repeat,
-    batch_settle,
     batch_split,
     outcome_count,
     receipts_open,
     receipts_sent,
-    unsettled_until,
 )
-from segments.activation.bitmaps import bitmap_make, bitmap_pack
+from segments.activation.bitmaps import bitmap_load
 from segments.activation.entries import (
     Numbers,
     entries_carried,
     entries_forget,
     entries_insert,
-    entries_settle_added,
     entries_take_leaving,
     entries_wish_removed,
     seq_next,
 )
-from segments.activation.models import AudienceTarget, Connection, Sync, SyncBatch
+from segments.activation.models import Sync, SyncBatch
 from segments.activation.people import members_build
-from segments.activation.policy import SendPolicy, retry_seconds
-from segments.activation.writer import Writer
 from segments.destinations.contract import (
-    BatchOutcome,
     BatchRejectedError,
     BatchRequest,
-    Destination,
     Member,
-    NeedsHumanError,
-    OutcomeUnknownError,
-    Rejection,
     RetryableError,
 )
-from segments.destinations.http import DestinationClient
-
-log = structlog.get_logger(__name__)
-
-Clock = Callable[[], dt.datetime]
 
 CAUSE_OF_REASON = {GateReason.SUPPRESSED: "suppressed", GateReason.NOT_A_PROFILE: "erased"}
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Everything that stays the same while one writer sends to one list."""
-
-    writer: Writer
-    target: AudienceTarget
-    destination: Destination
-    client: DestinationClient
-    purposes: tuple[str, ...]
-    """The audience's and the destination's together; all must be granted."""
-    policy: SendPolicy
-    clock: Clock
 
 
 def batch_send(sender: Sender, batch: SyncBatch) -> float | None:
@@ -78,16 +55,17 @@ def batch_send(sender: Sender, batch: SyncBatch) -> float | None:
 
     Raises NeedsHumanError, with the batch left as it is, and OvertakenError.
     """
-    unsettled = unsettled_until(batch, sender.target.target_no, sender.clock())
-    if unsettled and batch.outcome.get("repeats"):
-        batch_postpone(batch, max(unsettled, sender.clock() + dt.timedelta(seconds=sender.policy.first_poll_seconds)))
-        return None
+    unsettled: dt.datetime | None = None
     if batch.operation == "remove":
+        unsettled = adds_unsettled_until(sender.target.target_no, bitmap_load(batch.profile_nos), sender.clock())
+        if unsettled and batch.outcome.get("repeats"):
+            batch_postpone(batch, soonest_poll(sender, unsettled))
+            return None
         members = removal_start(sender, batch)
     else:
         members = add_resume(sender, batch) if batch.state == "unknown" else add_start(sender, batch)
     if not members:
-        batch_close(sender, batch)
+        batch_leave(sender, batch)
         return None
     rows = sum(sender.destination.member_rows(member) for member in members)
     if rows > sender.destination.capabilities.max_batch_rows:
@@ -206,109 +184,13 @@ def removal_start(sender: Sender, batch: SyncBatch) -> list[Member]:
     return members
 
 
-def answered(
-    sender: Sender, batch: SyncBatch, outcome: BatchOutcome, members: list[Member], unsettled: dt.datetime | None
-) -> None:
-    """An answer came: taken and to be polled, or done. When an opposite batch was unsettled, it is sent once more later."""
-    now = sender.clock()
-    with transaction.atomic():
-        sender.writer.hold()
-        if unsettled:
-            batch.outcome = {**batch.outcome, "again": True}
-        if outcome.state == "accepted":
-            batch.state, batch.request_ref = "accepted", outcome.request_ref
-            batch.retry_at = now + dt.timedelta(seconds=sender.policy.first_poll_seconds)
-            batch.save(update_fields=["state", "request_ref", "retry_at", "outcome"])
-        elif unsettled:
-            batch_repeat(batch, max(unsettled, now + dt.timedelta(seconds=sender.policy.first_poll_seconds)))
-        else:
-            batch_settle(batch, sender.target.target_no, outcome, numbers_of(members), now)
-    log.info(
-        "batch_sent",
-        sync=batch.sync_id,
-        batch=batch.batch_key,
-        operation=batch.operation,
-        people=len(members),
-        state=batch.state,
-        attempts=batch.attempts,
-    )
-
-
-def batch_refused(sender: Sender, batch: SyncBatch, members: list[Member], error: BatchRejectedError) -> None:
-    """The whole batch was refused: leave the named rows out, or halve it until the bad rows stand alone."""
-    people = numbers_of(members)
-    named = [position for position in error.positions if position < len(people)] or ([0] if len(people) == 1 else [])
-    with transaction.atomic():
-        sender.writer.hold()
-        if named and len(named) == len(people):
-            rejection = Rejection(error.code, len(people), tuple(range(len(people))))
-            batch_settle(
-                batch, sender.target.target_no, BatchOutcome("failed", rejections=(rejection,)), people, sender.clock()
-            )
-        elif named:
-            row_refuse(sender, batch, people[named], error.code)
-        else:
-            batch_split(batch, people)
-    splits = SyncBatch.objects.filter(sync_id=batch.sync_id, state="split").count()
-    if splits > sender.policy.most_splits:
-        raise NeedsHumanError(
-            f"{sender.destination.title} refuses every batch ({error.code}). Look at the connection's settings.",
-            code=error.code,
-        )
-    log.warning(
-        "batch_refused",
-        sync=batch.sync_id,
-        batch=batch.batch_key,
-        code=error.code,
-        people=len(people),
-        named=len(named),
-    )
-
-
-def row_refuse(sender: Sender, batch: SyncBatch, people: Numbers, code: str) -> None:
-    """Take refused rows out of the batch; the rest is sent again at once."""
-    target_no = sender.target.target_no
-    if batch.operation == "add":
-        entries_settle_added(target_no, batch.up_to_seq, people, sender.clock(), is_on_list=False)
-    outcome_count(batch.sync_id, "rejected", {code: len(people)}, {code: people})
-    kept = np.setdiff1d(batch_people(batch), people)
-    batch.profile_nos, batch.entries, batch.retry_at = bitmap_pack(bitmap_make(kept)), len(kept), None
-    batch.save(update_fields=["profile_nos", "entries", "retry_at"])
-
-
-def batch_wait(sender: Sender, batch: SyncBatch, error: RetryableError) -> float:
-    """No success: the same batch again later, by the network's wish or ours; everything else of the connection waits too."""
-    now = sender.clock()
-    wait = retry_seconds(sender.policy, batch.attempts, error.retry_after_seconds, seed=batch.batch_key)
-    with transaction.atomic():
-        sender.writer.hold()
-        batch.retry_at = now + dt.timedelta(seconds=wait)
-        batch.error = str(error)[:200]
-        if isinstance(error, OutcomeUnknownError):
-            batch.unsettled_until = now + dt.timedelta(seconds=sender.policy.settle_seconds)
-        batch.save(update_fields=["retry_at", "error", "unsettled_until"])
-        Connection.objects.filter(pk=sender.target.connection_id).update(wait_until=batch.retry_at)
-    log.warning(
-        "batch_waits", sync=batch.sync_id, batch=batch.batch_key, attempts=batch.attempts, seconds=round(wait, 1)
-    )
-    return wait
-
-
-def batch_postpone(batch: SyncBatch, until: dt.datetime) -> None:
-    SyncBatch.objects.filter(pk=batch.pk).update(retry_at=until)
-
-
 def batch_under_way(batch: SyncBatch, now: dt.datetime) -> None:
     """From here on the network may have got it. In the caller's transaction."""
     batch.state, batch.sent_at, batch.retry_at, batch.attempts = "unknown", now, None, batch.attempts + 1
     batch.save(update_fields=["state", "sent_at", "retry_at", "attempts"])
 
 
-def batch_close(sender: Sender, batch: SyncBatch) -> None:
+def batch_leave(sender: Sender, batch: SyncBatch) -> None:
     """Nobody is left to send."""
     batch.state, batch.acknowledged_at = "processed", sender.clock()
     batch.save(update_fields=["state", "acknowledged_at"])
-
-
-def numbers_of(members: Sequence[Member]) -> Numbers:
-    return np.array([member.profile_no for member in members], dtype=np.int64)

@@ -14,7 +14,7 @@ from segments.definition.models import SegmentVersion
 from tests.activation_world import Stage, digest_of, members_set, people_make, stage_make
 from tests.sandbox_stage import SandboxTalk, sandbox_thread
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
