@@ -279,6 +279,8 @@ CELERY_BEAT_SCHEDULE = {
     "rejects": tick("cdp.collect.tasks.rejects_sweep", 3600.0),
     "flush": tick("cdp.events.tasks.events_flush", 30.0),
     "store-upkeep": tick("cdp.events.tasks.store_upkeep", 300.0),
+    "profiles": tick("cdp.profiles.tasks.profiles_upkeep", 60.0),
+    "consents": tick("cdp.consent.tasks.consents_expire", 60.0),
     "segments": tick("segments.audiences.tasks.segments_evaluate_due", 15.0),
     "memberships": tick("segments.audiences.tasks.memberships_follow", 5.0),
     "audiences": tick("segments.activation.tasks.audiences_sync_due", 15.0),

@@ -20,7 +20,7 @@ from cdp.profiles.columns import quoted
 from cdp.profiles.models import ProfileSnapshot
 from cdp.profiles.snapshot import relation_write, snapshot_key, snapshot_lock, snapshot_swap
 
-__all__ = ["computed_traits_write"]
+__all__ = ["computed_traits_write", "not_living"]
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ def computed_traits_write(group: str, table: pa.Table, as_of: dt.datetime, run_n
     store = store_open()
     with snapshot_lock(), staged(store.storage) as path, engine_connect(store) as duck:
         duck.register("given", table)
-        duck.register("gone", pa.table({"profile_no": _not_living()}))
+        duck.register("gone", not_living())
         values = ", ".join(f"{quoted(key)} := {quoted(key)}" for key in keys)
         duck.execute(
             "CREATE TEMP VIEW kept AS SELECT * FROM given ANTI JOIN gone USING (profile_no) ORDER BY profile_no"
@@ -58,13 +58,11 @@ def computed_traits_write(group: str, table: pa.Table, as_of: dt.datetime, run_n
     return rows
 
 
-def _not_living() -> pa.Array:
+def not_living() -> pa.Table:
+    """``profile_no`` of everybody who was merged or erased."""
+    query = "SELECT profile_no FROM cdp_profile WHERE erased_at IS NOT NULL OR merged_into_no IS NOT NULL"
     with connection.cursor() as cursor:
-        return pa.array(
-            numbers_read(
-                cursor, "SELECT profile_no FROM cdp_profile WHERE erased_at IS NOT NULL OR merged_into_no IS NOT NULL"
-            )[:, 0]
-        )
+        return pa.table({"profile_no": numbers_read(cursor, query)[:, 0]})
 
 
 def _rows_replace(duck: Any, group: str, values: str, as_of: dt.datetime, run_no: int) -> int:

@@ -43,7 +43,7 @@ class Profile(models.Model):
             ),
             models.Index(
                 fields=["merged_into_no"], condition=models.Q(merged_into_no__isnull=False), name="profiles_merged"
-            )
+            ),
         ]
 
     def __str__(self) -> str:
@@ -111,6 +111,7 @@ class ProfileSnapshot(models.Model):
     change_seq = models.BigIntegerField(default=0, help_text="profiles: changes up to this number are in the file.")
     run_no = models.BigIntegerField(default=0)
     as_of = models.DateTimeField(null=True, help_text="Computed groups: the moment the values hold for.")
+    full_at = models.DateTimeField(null=True, help_text="profiles: when it was last written from scratch.")
     columns_sha256 = models.CharField(max_length=64, blank=True, help_text="Which columns and types the file has.")
     created_at = models.DateTimeField(db_default=Now())
     removed_at = models.DateTimeField(null=True)

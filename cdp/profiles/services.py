@@ -16,6 +16,7 @@ from cdp.profiles.computing import computed_traits_write
 from cdp.profiles.models import ComputedTraits, Profile, TraitValue
 from cdp.profiles.projecting import profiles_lock, profiles_project, profiles_touch
 from cdp.profiles.stating import TraitsWritten, traits_declare, traits_write
+from cdp.profiles.upkeep import profiles_upkeep
 
 __all__ = [
     "NewProfile",
@@ -31,6 +32,7 @@ __all__ = [
     "profiles_project",
     "profiles_sighted",
     "profiles_touch",
+    "profiles_upkeep",
     "traits_declare",
     "traits_write",
 ]

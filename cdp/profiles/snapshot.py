@@ -68,14 +68,21 @@ def profiles_snapshot_refresh(now: dt.datetime, *, is_full: bool = False) -> Pro
         with staged(store.storage) as path:
             moment = None if is_full else moment_read()
             if moment is None or moment.is_stale() or moment.columns != columns:
+                full_at: dt.datetime | None = now
                 with read_moment() as cursor:
                     rows = _write(path, profiles_extract(cursor, columns), columns)
             else:
+                full_at = moment.snapshots[PROFILES].full_at
                 with engine_connect(store) as duck, view_register(duck, moment, (), "profiles"):
                     rows = relation_write(duck, "profiles", path)
             store.storage.put_file(path, key)
         snapshot = ProfileSnapshot(
-            group=PROFILES, path=key, rows=rows, change_seq=change_seq, columns_sha256=columns_sha256(columns)
+            group=PROFILES,
+            path=key,
+            rows=rows,
+            change_seq=change_seq,
+            full_at=full_at,
+            columns_sha256=columns_sha256(columns),
         )
         snapshot_swap(snapshot, now)
     log.info("profiles_snapshot_refreshed", rows=rows, change_seq=change_seq)

@@ -7,18 +7,21 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from django.db import transaction
 
 from cdp.consent.models import Purpose
+from cdp.consent.tasks import consents_expire as expire_tick
 from cdp.core.errors import RejectedError
 from cdp.events.store import store_open
 from cdp.identity.services import profile_erase, profiles_merge
-from cdp.profiles import view
+from cdp.profiles import upkeep, view
 from cdp.profiles.models import ComputedTraits, ProfileSnapshot, Trait
 from cdp.profiles.reader import computed_groups, profiles_register, profiles_version
-from cdp.profiles.services import computed_traits_write, traits_declare
+from cdp.profiles.services import computed_traits_write, profiles_upkeep, traits_declare
 from cdp.profiles.snapshot import profiles_snapshot_refresh, snapshots_sweep
+from cdp.profiles.tasks import profiles_upkeep as upkeep_tick
 from cdp.profiles.trait_values import TraitSpec
 from tests.integration.people import DAY, HOUR, NOW, consent, profile_of, resolve, rows, say
 
@@ -271,3 +274,49 @@ def test_declaring_twice_and_otherwise() -> None:
     with pytest.raises(RejectedError, match="already declared"):
         traits_declare([TraitSpec("points", "Points", "text")])
     assert Trait.objects.filter(key="points").count() == 1
+
+
+def parquet_text(group: str) -> str:
+    """Everything the current file of a group says."""
+    path = store_open().storage.open_local(ProfileSnapshot.objects.get(group=group, removed_at=None).path)
+    return str(pq.read_table(path).to_pylist())
+
+
+def test_upkeep_takes_the_erased_out_of_every_file(duck: Any) -> None:
+    some_people()
+    computed_traits_write("rfm", table(u1=5, u2=3), NOW, 1, NOW)
+    profiles_snapshot_refresh(NOW)
+    profiles_upkeep(NOW)
+    assert ProfileSnapshot.objects.count() == 2, "nothing was due"
+    assert "Ann" in parquet_text("profiles") and 'cell "5"' in parquet_text("rfm")
+    profile_erase(profile_of("u1") or 0, "officer", NOW + HOUR)
+    profiles_upkeep(NOW + 2 * HOUR)
+    assert "Ann" not in parquet_text("profiles") and 'cell "5"' not in parquet_text("rfm")
+    current = ProfileSnapshot.objects.get(group="rfm", removed_at=None)
+    assert (current.rows, current.run_no, current.as_of) == (1, 1, NOW)
+    profiles_upkeep(NOW + 3 * HOUR + HOUR / 60)
+    assert ProfileSnapshot.objects.count() == 2
+    assert len(list(store_open().storage.list("profiles"))) == 2, "the files that held the person are gone"
+
+
+def test_upkeep_folds_many_changes_and_starts_from_scratch_once_a_day(
+    duck: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "FOLD_CHANGES", 2)
+    some_people()
+    profiles_snapshot_refresh(NOW)
+    moments = [NOW + HOUR, NOW + 25 * HOUR]
+    for turn, moment in enumerate(moments):
+        resolve(f"u8{turn}1", f"u8{turn}2", f"u8{turn}3")
+        profiles_upkeep(moment)
+    assert list(
+        ProfileSnapshot.objects.filter(group="profiles").order_by("snapshot_no").values_list("created_at", "full_at")
+    )[-2:] == [(NOW + HOUR, NOW), (NOW + 25 * HOUR, NOW + 25 * HOUR)]
+    assert len(seen(duck)) == 10
+
+
+def test_ticks_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    some_people()
+    upkeep_tick()
+    expire_tick()
+    assert ProfileSnapshot.objects.count() == 0, "without a reader there is nothing to keep"
