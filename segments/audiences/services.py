@@ -42,6 +42,7 @@ __all__ = [
     "segments_seed_examples",
 ]
 
+
 def segment_archive(key: str, *, actor: str, now: dt.datetime) -> None:
     """Close a segment for good: its members leave, its key is never used again. Refused while something uses it.
 
