@@ -13,7 +13,7 @@ def allowed(permission: str) -> Callable[[HttpRequest], bool]:
     """Whether the person at the screen holds ``permission``."""
 
     def ask(request: HttpRequest) -> bool:
-        return request.user.has_perm(permission)  # type: ignore[union-attr]
+        return request.user.has_perm(permission)
 
     return ask
 

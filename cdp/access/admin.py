@@ -23,6 +23,14 @@ class StaffAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  #
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "first_name", "last_name", "is_staff", "is_superuser", "is_active", "last_login")
     list_filter = ("is_staff", "is_superuser", "is_active", "groups")
+    filter_horizontal = ()
+    readonly_fields = ("last_login", "date_joined")
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Who", {"fields": ("first_name", "last_name", "email")}),
+        ("May", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("When", {"fields": ("last_login", "date_joined")}),
+    )
     compressed_fields = True
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -33,5 +41,7 @@ class StaffAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  #
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     """What a group of staff may see and change."""
+
+    filter_horizontal = ()

@@ -97,7 +97,7 @@ def source_page(request: HttpRequest, source_no: int) -> HttpResponseBase:
     if source is None:
         raise Http404
     problems: dict[str, str] = {}
-    if request.method == "POST" and request.user.has_perm("cdp.change_source"):  # type: ignore[union-attr]
+    if request.method == "POST" and request.user.has_perm("cdp.change_source"):
         origins = origins_of(request.POST.get("allowed_origins", ""))
         title = request.POST.get("title", "").strip()
         problems = source_problems(title, source.kind, origins)

@@ -52,26 +52,24 @@ class ConsentChanges:
 
 def coverage_count(people: int, now: dt.datetime) -> list[Coverage]:
     """One pass over the projection. A grant past its end counts as refused, as the gate would."""
-    counts = {
-        row["purpose_id"]: row
-        for row in ConsentState.objects.values("purpose_id").annotate(
-            granted=Count("state", filter=Q(state="granted") & (Q(expires_at=None) | Q(expires_at__gt=now))),
+    soon = now + dt.timedelta(days=30)
+    is_over = Q(expires_at__lte=now)
+    counts: dict[int, tuple[int, ...]] = {
+        purpose_id: tuple(numbers)
+        for purpose_id, *numbers in ConsentState.objects.values_list("purpose_id").annotate(
+            granted=Count("state", filter=Q(state="granted") & ~is_over),
             refused=Count(
-                "state",
-                filter=Q(state__in=["denied", "withdrawn", "expired"]) | Q(state="granted", expires_at__lte=now),
+                "state", filter=Q(state__in=["denied", "withdrawn", "expired"]) | Q(state="granted") & is_over
             ),
             waiting=Count("state", filter=Q(state="pending")),
-            ending=Count(
-                "state", filter=Q(state="granted", expires_at__gt=now, expires_at__lte=now + dt.timedelta(days=30))
-            ),
+            ending=Count("state", filter=Q(state="granted", expires_at__gt=now, expires_at__lte=soon)),
         )
     }
     found = []
     for purpose in Purpose.objects.all():
-        row = counts.get(purpose.pk, {})
-        granted, refused, waiting = row.get("granted", 0), row.get("refused", 0), row.get("waiting", 0)
+        granted, refused, waiting, ending = counts.get(purpose.pk, (0, 0, 0, 0))
         unknown = max(people - granted - refused - waiting, 0)
-        found.append(Coverage(purpose, granted, refused, waiting, unknown, row.get("ending", 0)))
+        found.append(Coverage(purpose, granted, refused, waiting, unknown, ending))
     return found
 
 

@@ -26,6 +26,8 @@ def consent_page(request: HttpRequest) -> HttpResponseBase:
     records = ledger_page(before_no, PAGE_ROWS, purpose_key)
     ledger = page_of(records, PAGE_ROWS, [r.record_no for r in records], is_first=before_no is None)
     coverage = remembered("consent.coverage", FIGURE_SECONDS, now, lambda: coverage_count(people, now))
+    purposes = list(Purpose.objects.all())
+    titles = {purpose.key: purpose.title for purpose in purposes}
     holders = profile_ids_of([record.identifier_no for record in ledger.rows])
     return page_render(
         request,
@@ -37,9 +39,12 @@ def consent_page(request: HttpRequest) -> HttpResponseBase:
         expiring=sum(c.expiring for c in coverage.value),
         changes=remembered("consent.changes", FIGURE_SECONDS, now, lambda: consent_changes(now)).value,
         suppressed=Suppression.objects.filter(lifted_at=None).count(),
-        destinations=list(DestinationPurpose.objects.order_by("destination")),
+        destinations=[
+            (row.destination, [titles.get(key, key) for key in row.purposes])
+            for row in DestinationPurpose.objects.order_by("destination")
+        ],
         notices=list(Notice.objects.order_by("-published_at")[:10]),
-        purposes=list(Purpose.objects.all()),
+        purposes=purposes,
         purpose_key=purpose_key,
         ledger=ledger,
         lines=[(record, holders.get(record.identifier_no)) for record in ledger.rows],

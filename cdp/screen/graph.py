@@ -46,6 +46,11 @@ class Graph:
         return self.hub_y + 51
 
 
+def fitted(text: str, most: int) -> str:
+    """The text, or its beginning when it would leave the box."""
+    return text if len(text) <= most else text[: most - 1].rstrip(" ,") + "…"
+
+
 def graph_draw(items: Sequence[tuple[str, str]], sentence: str) -> Graph:
     """(title, note) of each identifier, strongest first: the first half stands left, the rest right."""
     shown = items[: SIDES * 2]
@@ -64,5 +69,5 @@ def graph_draw(items: Sequence[tuple[str, str]], sentence: str) -> Graph:
             if is_left
             else f"M461 {centre} C445 {centre} 445 {middle} 428 {middle}"
         )
-        boxes.append(GraphBox(1 if is_left else 461, y, title[:24], note[:28], path))
+        boxes.append(GraphBox(1 if is_left else 461, y, fitted(title, 22), fitted(note, 25), path))
     return Graph(height, middle - 35, tuple(boxes), len(items) - len(shown), sentence)

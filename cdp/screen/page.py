@@ -33,14 +33,14 @@ def staff_page(permission: str) -> Callable[[View], View]:
     def wrap(view: View) -> View:
         @wraps(view)
         def checked(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-            if not request.user.has_perm(permission):  # type: ignore[union-attr]
+            if not request.user.has_perm(permission):
                 raise PermissionDenied(permission)
             return view(request, *args, **kwargs)
 
         @wraps(view)
         def entry(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             # admin.site is Unfold's only after the apps are ready, so it is asked for each time
-            return admin.site.admin_view(checked)(request, *args, **kwargs)  # type: ignore[arg-type]
+            return admin.site.admin_view(checked)(request, *args, **kwargs)
 
         return entry
 

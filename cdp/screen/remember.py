@@ -28,7 +28,7 @@ def remembered[T](key: str, seconds: float, now: dt.datetime, work: Callable[[],
         if known is not None and 0 <= (now - known.at).total_seconds() < seconds:
             return known  # type: ignore[return-value]
         fresh = Remembered(work(), now)
-        _kept[key] = fresh  # type: ignore[assignment]
+        _kept[key] = fresh
         return fresh
 
 

@@ -29,7 +29,8 @@ def money(value: Number | None, currency: str, digits: int = 0) -> str:
         return NOTHING
     sign = "−" if value < 0 else ""
     symbol = SYMBOLS.get(currency, currency + NARROW)
-    return f"{sign}{symbol}{number(abs(value), digits)}"
+    size: Number = -value if value < 0 else value
+    return f"{sign}{symbol}{number(size, digits)}"
 
 
 def signed(value: Number | None) -> str:

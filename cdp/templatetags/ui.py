@@ -157,7 +157,9 @@ def parameter(value: object) -> str:
     figure = as_number(value)
     if figure is None:
         return words.NOTHING
-    return words.number(figure) if isinstance(figure, int) else words.number(figure, 6 if abs(figure) < 1_000 else 2)
+    return (
+        words.number(figure) if isinstance(figure, int) else words.number(figure, 6 if -1_000 < figure < 1_000 else 2)
+    )
 
 
 @register.filter

@@ -165,7 +165,7 @@ def decide(request: HttpRequest, sync_no: int, act: str) -> HttpResponseBase:
                 expected = request.POST.get("expected_removals", "")
                 sync = sync_approve(
                     sync_no,
-                    user_id=request.user.pk,
+                    user_id=request.user.pk or 0,
                     actor=actor,
                     now=now,
                     expected_removals=int(expected) if expected.isdigit() else None,

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from cdp.core.errors import Problem, RejectedError, RetryableError
 from cdp.core.time import utc_now
+from cdp.screen.listing import number_or_none
 from cdp.screen.page import actor_name, crumb, page_render, staff_page
 from cdp.screen.words import number, signed
 from segments.audiences.services import Evaluation, segment_archive, segment_evaluate, segment_preview
@@ -154,15 +155,19 @@ def editor(
 @require_POST
 @staff_page("segments.view_segment")
 def segment_preview_page(request: HttpRequest) -> HttpResponseBase:
-    """The result column as HTML: count, reach, what each row does, the sentence; or what to mend."""
+    """The result column as HTML: first the count and the sentence, or what to mend; asked again, rows and reach too."""
+    is_full = request.POST.get("part") == "full"
     context: dict[str, Any] = {}
     try:
         definition = rule_read(request.POST.get("definition", ""))
-        preview = segment_preview(definition, utc_now(), with_rows=True, with_reach=True)
+        preview = segment_preview(definition, utc_now(), with_rows=is_full, with_reach=is_full)
         parsed, catalogue = definition_parse(definition), catalogue_load()
         nodes = dict(node_walk(parsed.where))
         context = {
             "preview": preview,
+            "is_full": is_full,
+            # the time of the count itself, which the first answer told
+            "took_ms": number_or_none(request.POST.get("took_ms")) or round(preview.took_ms),
             "sentence": definition_sentence(parsed, catalogue),
             "share": preview.count / preview.people if preview.people else None,
             "effects": [(row, node_phrase(nodes[row.path], catalogue)) for row in preview.rows if row.path != "where"],

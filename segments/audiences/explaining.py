@@ -30,7 +30,7 @@ def segments_of_person(profile_no: int, now: dt.datetime) -> list[HeldSegment]:
         HeldSegment(
             segments[no].key,
             segments[no].title,
-            segments[no].current_version.sentence if segments[no].current_version else "",
+            current.sentence if (current := segments[no].current_version) else "",
             at,
         )
         for no, at in entered.items()

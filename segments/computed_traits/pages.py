@@ -39,11 +39,12 @@ def models_page(request: HttpRequest) -> HttpResponseBase:
     )
     runs = {run.run_no: run for run in ModelRun.objects.filter(run_no__in=[*latest_no, *used_no])}
     lines = []
+    used_by_group: dict[str, ModelRun | None] = {}
     for group, title in group_titles().items():
         mine = sorted((r for r in runs.values() if r.group == group), key=lambda r: r.run_no, reverse=True)
         used = next((r for r in mine if r.state == "published"), None)
         lines.append({"group": group, "title": title, "latest": mine[0] if mine else None, "used": used})
-    used_by_group = {line["group"]: line["used"] for line in lines}
+        used_by_group[group] = used
     rfm, ltv = used_by_group.get("rfm"), used_by_group.get("ltv")
     return page_render(
         request,

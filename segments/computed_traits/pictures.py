@@ -56,8 +56,8 @@ def heat_map(run: ModelRun) -> HeatMap | None:
             return "–"
         low, high = found
         if axis == "f" and score == 5:
-            return f"{number(low)} + {unit}"
-        return f"{number(low)} {unit}" if low == high else f"{number(low)}–{number(high)} {unit}"
+            return f"{number(low)} + {unit}".strip()
+        return (f"{number(low)} {unit}" if low == high else f"{number(low)}–{number(high)} {unit}").strip()
 
     def cell(r: int, f: int) -> HeatCell:
         found = cells[(r, f)]
@@ -67,7 +67,10 @@ def heat_map(run: ModelRun) -> HeatMap | None:
     scores = range(1, 6)
     lines = tuple(
         HeatRow(
-            r, span("r", r, "days"), tuple(cell(r, f) for f in scores), sum(cells[(r, f)]["people"] for f in scores)
+            r,
+            span("r", r, "days" if r == 5 else ""),
+            tuple(cell(r, f) for f in scores),
+            sum(cells[(r, f)]["people"] for f in scores),
         )
         for r in (5, 4, 3, 2, 1)
     )
@@ -177,18 +180,20 @@ def calibration_picture(report: dict[str, Any]) -> DotChart | None:
     )
 
 
+type ParameterLine = tuple[str, object, object]
+"""(name, in use, learned on the test's first half)."""
 HIDDEN_PARAMETERS = frozenset({"tolerance"})  # of the fitting, not of the model
 
 
-def parameter_tables(parameters: dict[str, Any]) -> list[tuple[str, list[tuple[str, object, object]]]]:
+def parameter_tables(parameters: dict[str, Any]) -> list[tuple[str, list[ParameterLine]]]:
     """Per part of the model its numbers: (title, [(name, in use, learned on the test's first half)])."""
     test = parameters.get("test") or {}
-    tables = []
+    tables: list[tuple[str, list[ParameterLine]]] = []
     for part, values in parameters.items():
         if part == "test" or not isinstance(values, dict):
             continue
-        compared = test.get(part) if isinstance(test.get(part), dict) else {}
-        lines = [
+        compared: dict[str, Any] = found if isinstance(found := test.get(part), dict) else {}
+        lines: list[ParameterLine] = [
             (name, value, compared.get(name))
             for name, value in flat(values)
             if isinstance(value, int | float) and name not in HIDDEN_PARAMETERS
@@ -196,7 +201,9 @@ def parameter_tables(parameters: dict[str, Any]) -> list[tuple[str, list[tuple[s
         kind = str(values.get("kind", "")).replace("_", "-")
         if lines:
             tables.append((f"{part.capitalize()}{': ' + kind if kind else ''}", lines))
-    loose = [(name, value, None) for name, value in parameters.items() if isinstance(value, int | float)]
+    loose: list[ParameterLine] = [
+        (name, value, None) for name, value in parameters.items() if isinstance(value, int | float)
+    ]
     return [*tables, ("Settings", loose)] if loose else tables
 
 

@@ -77,7 +77,7 @@ def traits_read(identifier_nos: list[int], *, revealed: bool) -> list[TraitLine]
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT * FROM (SELECT DISTINCT ON (t.trait_no) t.title, v.value #>> '{}', t.unit, "
-            "coalesce(s.title, 'by hand'), v.set_at, t.is_personal "
+            "coalesce(s.title, 'by hand'), v.set_at, t.is_personal, t.value_type "
             "FROM cdp_traitvalue v JOIN cdp_trait t USING (trait_no) LEFT JOIN cdp_source s USING (source_no) "
             "WHERE v.identifier_no = ANY(%s) AND v.value <> 'null' "
             'ORDER BY t.trait_no, v.set_at DESC, v.value::text COLLATE "C" DESC) AS latest ORDER BY title',
@@ -85,9 +85,22 @@ def traits_read(identifier_nos: list[int], *, revealed: bool) -> list[TraitLine]
         )
         found: list[tuple[Any, ...]] = cursor.fetchall()
     return [
-        TraitLine(title, trait_mask(value) if is_personal and not revealed else value, unit, source, at)
-        for title, value, unit, source, at, is_personal in found
+        TraitLine(title, trait_shown(value, value_type, hidden=is_personal and not revealed), unit, source, at)
+        for title, value, unit, source, at, is_personal, value_type in found
     ]
+
+
+def trait_shown(value: str, value_type: str, *, hidden: bool) -> object:
+    """A stated value as people read it; dates without their midnight."""
+    if hidden:
+        return trait_mask(value)
+    match value_type:
+        case "date":
+            return value.removesuffix("T00:00:00Z")
+        case "boolean":
+            return "yes" if value == "true" else "no"
+        case _:
+            return value
 
 
 def computed_read(profile_no: int) -> tuple[dict[str, dict[str, Any]], list[TraitLine]]:

@@ -37,7 +37,7 @@ def person_page(request: HttpRequest, profile_id: uuid.UUID) -> HttpResponseBase
     profile = Profile.objects.get(profile_no=profile_no)
     if profile.profile_id != profile_id:
         return redirect("page:person", profile.profile_id)
-    may_reveal = request.user.has_perm("cdp.change_profile")  # type: ignore[union-attr]
+    may_reveal = request.user.has_perm("cdp.change_profile")
     revealed = request.method == "POST" and may_reveal
     if revealed:
         audit(actor_name(request), "address_shown", "profile", profile_no)
@@ -70,7 +70,8 @@ def person_page(request: HttpRequest, profile_id: uuid.UUID) -> HttpResponseBase
         bought=bought_read(numbers, settings.TIME_ZONE),
         computed=computed,
         ltv_run=run_in_use("ltv") if "ltv" in computed else None,
-        traits=[*traits_read(numbers, revealed=revealed), *computed_lines],
+        traits=traits_read(numbers, revealed=revealed),
+        computed_lines=computed_lines,
         consents=consents_read(profile_no),
         segments=segments_of_person(profile_no, now),
         held=held_by(profile_no),

@@ -103,10 +103,10 @@ def palette_search(request: HttpRequest, term: str) -> list[SearchResult]:
     ]  # fmt: skip
     found = [SearchResult(title, "Page", reverse(name), "web") for title, name in pages if term in title.lower()]
     user = request.user
-    if user.has_perm("segments.view_segment"):  # type: ignore[union-attr]
+    if user.has_perm("segments.view_segment"):
         rows = Segment.objects.exclude(state="archived").filter(title__icontains=term).order_by("title")[:8]
         found += [SearchResult(s.title, "Segment", reverse("page:segment", args=[s.key]), "filter_alt") for s in rows]
-    if user.has_perm("segments.view_audiencetarget"):  # type: ignore[union-attr]
+    if user.has_perm("segments.view_audiencetarget"):
         targets = AudienceTarget.objects.filter(audience__title__icontains=term).select_related(
             "audience", "connection"
         )

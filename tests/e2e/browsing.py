@@ -1,7 +1,5 @@
 """Chromium, as the tests and the screenshots drive it: found, started, watched."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,12 +16,6 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-
-
-def chromium_path() -> str | None:
-    """``CDP_CHROMIUM``, or a Chromium on the PATH."""
-    named = os.environ.get("CDP_CHROMIUM")
-    return named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @contextmanager

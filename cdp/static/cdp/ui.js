@@ -28,8 +28,8 @@
 
   // a scrolling table must be reachable by keyboard; one that fits must not cost a stop
   function scrollers() {
-    for (const box of document.querySelectorAll(".ui .in, .ui .scroll")) {
-      const overflows = box.scrollWidth > box.clientWidth + 1;
+    for (const box of document.querySelectorAll(".ui .in, .ui .scroll, .ui pre.json")) {
+      const overflows = box.scrollWidth > box.clientWidth + 1 || (box.matches("pre") && box.scrollHeight > box.clientHeight + 1);
       if (overflows) {
         box.tabIndex = 0;
         box.setAttribute("role", "group");
@@ -91,15 +91,20 @@
     const count = async () => {
       running?.abort();
       running = new AbortController();
+      const { signal } = running;
       const slow = setTimeout(() => panel.classList.add("counting"), 250);
       try {
         const body = new FormData();
         body.set("definition", field.value);
         body.set("csrfmiddlewaretoken", form.querySelector("[name=csrfmiddlewaretoken]").value);
-        const answer = await fetch(form.dataset.preview, { method: "POST", body, signal: running.signal });
-        panel.innerHTML = await answer.text();
+        const ask = () => fetch(form.dataset.preview, { method: "POST", body, signal });
+        panel.innerHTML = await (await ask()).text();
         const problem = panel.querySelector("[data-problem]");
         field.setAttribute("aria-invalid", String(Boolean(problem)));
+        if (!panel.querySelector("[data-more]")) return;
+        body.set("part", "full"); // rows and reach take longer than the count, so the count does not wait for them
+        body.set("took_ms", panel.querySelector("[data-took]").dataset.took);
+        panel.innerHTML = await (await ask()).text();
       } catch (error) {
         if (error.name !== "AbortError") panel.querySelector("[role=status]").textContent = "The count did not arrive. Change the rule or reload the page.";
       } finally {
