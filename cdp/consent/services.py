@@ -6,7 +6,8 @@ at any time. Both change in one transaction, together with the message that make
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from django.db import connection, transaction
@@ -88,33 +89,7 @@ def consents_append(rows: Sequence[NewConsent]) -> set[tuple[int, str, str]]:
             [sorted({row.identifier_no for row in rows})],
         )
         cursor.fetchall()
-        cursor.execute(
-            "CREATE TEMP TABLE IF NOT EXISTS cdp_stage_consents (identifier_no bigint, purpose_id bigint, action text, "
-            "occurred_at timestamptz, received_at timestamptz, source_no bigint, method text, notice_version text, "
-            "locale text, jurisdiction text, evidence jsonb, idempotency_key text) ON COMMIT DELETE ROWS"
-        )
-        rows_copy(
-            cursor,
-            "cdp_stage_consents",
-            LEDGER_COLUMNS,
-            (
-                (
-                    row.identifier_no,
-                    purpose_ids[row.purpose],
-                    row.action,
-                    row.occurred_at,
-                    row.received_at,
-                    row.source_no,
-                    row.method[:30],
-                    row.notice_version[:40],
-                    row.locale[:12],
-                    row.jurisdiction[:12],
-                    msgspec.json.encode(evidence_clean(row.evidence)).decode(),
-                    row.idempotency_key,
-                )
-                for row in rows
-            ),
-        )
+        _stage(cursor, rows, purpose_ids)
         cursor.execute(
             f"""
             WITH added AS (
@@ -133,6 +108,37 @@ def consents_append(rows: Sequence[NewConsent]) -> set[tuple[int, str, str]]:
     consents_project({profile_no for *_, profile_no in added})
     keys = {number: key for key, number in purpose_ids.items()}
     return {(source_no, key, keys[purpose_id]) for source_no, key, purpose_id, _ in added}
+
+
+def _stage(cursor: Any, rows: Sequence[NewConsent], purpose_ids: Mapping[str, int]) -> None:
+    """The acts in a temporary table, their evidence cleaned."""
+    cursor.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS cdp_stage_consents (identifier_no bigint, purpose_id bigint, action text, "
+        "occurred_at timestamptz, received_at timestamptz, source_no bigint, method text, notice_version text, "
+        "locale text, jurisdiction text, evidence jsonb, idempotency_key text) ON COMMIT DELETE ROWS"
+    )
+    rows_copy(
+        cursor,
+        "cdp_stage_consents",
+        LEDGER_COLUMNS,
+        (
+            (
+                row.identifier_no,
+                purpose_ids[row.purpose],
+                row.action,
+                row.occurred_at,
+                row.received_at,
+                row.source_no,
+                row.method[:30],
+                row.notice_version[:40],
+                row.locale[:12],
+                row.jurisdiction[:12],
+                msgspec.json.encode(evidence_clean(row.evidence)).decode(),
+                row.idempotency_key,
+            )
+            for row in rows
+        ),
+    )
 
 
 def consents_project(profile_nos: Iterable[int]) -> int:
