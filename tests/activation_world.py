@@ -77,7 +77,9 @@ def people_make(count: int, *, consent: bool = True, start: int = 1) -> list[int
         ],
         batch_size=5_000,
     )
-    if consent:
+    if consent and count <= 500:
+        consent_act(numbers, "granted", now - dt.timedelta(days=1))
+    elif consent:
         purpose = Purpose.objects.get(key="advertising")
         earlier = now - dt.timedelta(days=1)
         ConsentState.objects.bulk_create(
@@ -87,22 +89,26 @@ def people_make(count: int, *, consent: bool = True, start: int = 1) -> list[int
     return numbers
 
 
-def consent_withdraw(profile_no: int, key: str = "") -> None:
+def consent_withdraw(profile_no: int) -> None:
     """The person's own act, through the ledger; announces itself to the lists."""
-    now = utc_now()
+    consent_act([profile_no], "withdrawn", utc_now())
+
+
+def consent_act(numbers: Sequence[int], action: str, at: dt.datetime) -> None:
     with transaction.atomic():
         consents_record(
             [
                 NewConsent(
-                    identifier_no=profile_no,
+                    identifier_no=number,
                     purpose="advertising",
-                    action="withdrawn",
-                    occurred_at=now,
-                    received_at=now,
+                    action=action,
+                    occurred_at=at,
+                    received_at=at,
                     source_no=SOURCE_NO,
                     method="api",
-                    idempotency_key=key or f"withdraw-{profile_no}-{time.monotonic_ns()}",
+                    idempotency_key=f"{action}-{number}-{time.monotonic_ns()}",
                 )
+                for number in numbers
             ]
         )
 

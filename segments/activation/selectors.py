@@ -36,6 +36,10 @@ def syncs_page(before_no: int | None, limit: int, *, audience: str = "", state: 
     return list(found[:limit])
 
 
+def sync_find(sync_no: int) -> Sync | None:
+    return Sync.objects.select_related("target__audience", "target__connection").filter(pk=sync_no).first()
+
+
 def on_list_counts(target_nos: Sequence[int]) -> dict[int, int]:
     """People on each list as far as the network acknowledged: {target_no: people}."""
     counts = (
