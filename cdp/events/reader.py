@@ -12,16 +12,17 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
+from django.conf import settings
 from django.db import connection, transaction
 
-from cdp.events.files.corrections import Corrections, corrections_read, file_part
+from cdp.events.files.corrections import Corrections, corrections_read, file_parts
 from cdp.events.files.manifest import files_live, mark_read, property_types_read
 from cdp.events.files.parquet import events_schema
 from cdp.events.files.relation import relation_sql
 from cdp.events.models import EventFile
 from cdp.events.storage import Storage
 from cdp.events.store import store_open
-from cdp.events.tail import rows_read, typed
+from cdp.events.tail import tail_read
 
 __all__ = ["EventSnapshot", "events_open", "events_version", "snapshot_transaction"]
 
@@ -86,7 +87,7 @@ class EventSnapshot:
         duck.register(overlay, self.corrections.overlay)
         duck.register(erased, self.corrections.erased)
         duck.register(tail, self.tail)
-        parts = [file_part(file, path, self.corrections) for file, path in zip(self.files, self._paths, strict=True)]
+        parts = file_parts(self.files, self._paths, self.corrections)
         held = tail if self.tail.num_rows or not parts else None
         sql = relation_sql(parts, self.property_types, overlay, erased, held)
         duck.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {sql}")
@@ -111,8 +112,7 @@ def events_open(
             and (occurred_from is None or file.max_occurred_at >= occurred_from)
         ]
         corrections = corrections_read(cursor, files)
-        tables = [typed(table, property_types)[0] for table in rows_read(cursor, "e.event_no > %s", [mark])]
-    tail = pa.concat_tables([events_schema(property_types).empty_table(), *tables])
+        tail = tail_read(cursor, mark, property_types, settings.CDP_EVENT_STORAGE_URL)
     return EventSnapshot((store or store_open()).storage, files, corrections, tail, property_types, version)
 
 

@@ -1,19 +1,26 @@
-"""Rows of the recent window as Arrow tables, by COPY."""
+"""Rows of the recent window as Arrow tables, by COPY.
+
+A process that reads the tail again and again keeps its rows: events never change, so it asks PostgreSQL which numbers are
+there now, under which profile, and fetches only the rows it has not seen.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import psycopg
 import pyarrow as pa
 import pyarrow.csv as pc
 
+from cdp.core.copying import numbers_read
 from cdp.events.files.parquet import BASE_FIELDS, MOMENT, PROPERTIES_FIELD, events_schema
 from cdp.events.files.properties import properties_project
 
-__all__ = ["rows_read", "typed"]
+__all__ = ["rows_read", "tail_read", "typed"]
 
 ROWS_PER_TABLE = 65_536
 BYTES_PER_TABLE = 64 << 20
+KEPT_BYTES = 256 << 20
 EXPRESSIONS = {
     "occurred_at": "(extract(epoch FROM e.occurred_at) * 1000000)::bigint",
     "received_at": "(extract(epoch FROM e.received_at) * 1000000)::bigint",
@@ -28,8 +35,10 @@ FROM cdp_event e LEFT JOIN cdp_identifieroverlay o USING (identifier_no)
 WHERE NOT EXISTS (SELECT FROM cdp_erasedidentifier x WHERE x.identifier_no = e.identifier_no)
 """
 
+_kept: dict[tuple[str, tuple[tuple[str, str], ...]], pa.Table] = {}  # at most one
 
-def rows_read(cursor: psycopg.Cursor[Any], condition: str, parameters: Sequence[int]) -> Iterator[pa.Table]:
+
+def rows_read(cursor: psycopg.Cursor[Any], condition: str, parameters: Sequence[int | list[int]]) -> Iterator[pa.Table]:
     """Event rows that meet ``condition`` (SQL over ``e``), in tables of at most 65,536 rows without the typed columns.
 
     One statement, hence one moment. Columns as in the files, overlay and tombstones applied.
@@ -47,6 +56,38 @@ def rows_read(cursor: psycopg.Cursor[Any], condition: str, parameters: Sequence[
                 lines, size = [], 0
     if lines:
         yield _parse(lines)
+
+
+def tail_read(cursor: psycopg.Cursor[Any], mark: int, property_types: Mapping[str, str], scope: str) -> pa.Table:
+    """All event rows above ``mark`` with their typed columns, ordered by number, overlay and tombstones applied.
+
+    ``scope`` names the store; rows kept for another one, or under other types, are not used.
+    """
+    now = numbers_read(
+        cursor,
+        f"SELECT e.event_no, {EXPRESSIONS['profile_no']} {SOURCE} AND e.event_no > %s ORDER BY 1",
+        [mark],
+        columns=2,
+    )
+    numbers, profiles = now[:, 0], now[:, 1]
+    key = (scope, tuple(property_types.items()))
+    kept = _kept.get(key, events_schema(property_types).empty_table())
+    known = kept["event_no"].to_numpy()
+    missing = np.setdiff1d(numbers, known, assume_unique=True)
+    tables = [kept.filter(np.isin(known, numbers, assume_unique=True))]
+    if len(missing):
+        some = len(missing) < len(numbers)
+        condition, parameter = ("e.event_no = ANY(%s)", missing.tolist()) if some else ("e.event_no > %s", mark)
+        tables += [typed(table, property_types)[0] for table in rows_read(cursor, condition, [parameter])]
+    tail = pa.concat_tables(tables).combine_chunks()
+    tail = tail.take(np.argsort(tail["event_no"].to_numpy()))
+    today = pa.array(profiles[np.searchsorted(numbers, tail["event_no"].to_numpy())], pa.int64())
+    position = tail.schema.get_field_index("profile_no")
+    tail = tail.set_column(position, tail.schema.field(position), today)
+    _kept.clear()
+    if tail.nbytes <= KEPT_BYTES:
+        _kept[key] = tail
+    return tail
 
 
 def typed(table: pa.Table, property_types: Mapping[str, str]) -> tuple[pa.Table, dict[str, int]]:

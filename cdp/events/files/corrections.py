@@ -8,15 +8,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import psycopg
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from cdp.events.files.layout import MAX_BUCKETS
 from cdp.events.files.relation import FilePart
 from cdp.events.models import EventFile
 from cdp.events.store import EventStore, engine_connect
 
-__all__ = ["Corrections", "concerned", "corrections_read", "file_part", "files_note", "files_touched"]
+__all__ = ["Corrections", "corrections_read", "file_parts", "files_note", "files_touched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +41,34 @@ def corrections_read(cursor: psycopg.Cursor[Any], files: Iterable[EventFile]) ->
     return Corrections(overlay, _table(cursor.fetchall(), ["identifier_no", "seq"]))
 
 
-def concerned(corrections: pa.Table, file: EventFile, taken_in: int) -> pa.Table:
-    """The rows of ``corrections`` that may touch ``file``, which has taken in those up to ``taken_in``."""
-    if not corrections.num_rows:
-        return corrections
-    newer = pc.greater(corrections["seq"], taken_in)
-    if file.buckets and file.buckets > 1:
-        mask = file.buckets - 1  # buckets are a power of two
-        newer = pc.and_(newer, pc.equal(pc.bit_wise_and(corrections["identifier_no"], mask), file.bucket))
-    return corrections.filter(newer)
+def _newest_by_bucket(corrections: pa.Table) -> list[int]:
+    """Highest number of ``corrections`` in each of the 16 finest buckets; 0 where there is none."""
+    newest = np.zeros(MAX_BUCKETS, np.int64)
+    buckets = corrections["identifier_no"].to_numpy() % MAX_BUCKETS
+    np.maximum.at(newest, buckets, corrections["seq"].to_numpy())
+    return [int(number) for number in newest]
 
 
-def file_part(file: EventFile, path: str, corrections: Corrections) -> FilePart:
+def _is_concerned(newest: Sequence[int], file: EventFile, taken_in: int) -> bool:
+    """Whether a correction above ``taken_in`` may touch ``file``; ``newest`` by ``_newest_by_bucket``."""
+    first, step = (file.bucket or 0, file.buckets) if file.buckets else (0, 1)  # 16 is a multiple of every step
+    return any(number > taken_in for number in newest[first::step])
+
+
+def _file_part(file: EventFile, path: str, newest_overlay: Sequence[int], newest_erased: Sequence[int]) -> FilePart:
     """How to read ``file``: with the overlay and the tombstones only where they may concern it."""
     return FilePart(
         path,
         tuple(sorted(file.property_types.items())),
-        bool(concerned(corrections.overlay, file, file.overlay_seq).num_rows),
-        bool(concerned(corrections.erased, file, file.erased_seq).num_rows),
+        _is_concerned(newest_overlay, file, file.overlay_seq),
+        _is_concerned(newest_erased, file, file.erased_seq),
     )
+
+
+def file_parts(files: Sequence[EventFile], paths: Sequence[str], corrections: Corrections) -> list[FilePart]:
+    """How to read each of ``files``, which lie at ``paths``."""
+    overlay, erased = _newest_by_bucket(corrections.overlay), _newest_by_bucket(corrections.erased)
+    return [_file_part(file, path, overlay, erased) for file, path in zip(files, paths, strict=True)]
 
 
 def files_touched(
@@ -69,7 +79,8 @@ def files_touched(
     ``taken_in`` names the manifest field that says how far a file is. Reads a column or two, of candidates only. A file
     that has taken a correction in holds no row that it would change, so one join answers for all files.
     """
-    candidates = [file for file in files if concerned(corrections, file, getattr(file, taken_in)).num_rows]
+    newest = _newest_by_bucket(corrections)
+    candidates = [file for file in files if _is_concerned(newest, file, getattr(file, taken_in))]
     if not candidates:
         return []
     with store.storage.pinned([file.path for file in candidates]) as paths, engine_connect(store) as duck:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from cdp.events.files.corrections import Corrections, file_part
+from cdp.events.files.corrections import Corrections, file_parts
 from cdp.events.files.layout import MAX_BUCKETS, buckets_for, compacted_key, hot_key, month_of
 from cdp.events.files.manifest import NewFile
 from cdp.events.files.parquet import events_schema, events_write, runs_split
@@ -69,7 +69,7 @@ def files_rewrite(
     with store.storage.pinned([file.path for file in files]) as paths, engine_connect(store) as duck:
         duck.register("overlay", corrections.overlay)
         duck.register("erased", corrections.erased)
-        parts = [file_part(file, path, corrections) for file, path in zip(files, paths, strict=True)]
+        parts = file_parts(files, paths, corrections)
         duck.execute(
             f"CREATE TEMP VIEW {SOURCE} AS {relation_sql(parts, property_types, 'overlay', 'erased', tail=None)}"
         )
