@@ -124,4 +124,7 @@ def test_any_order_of_any_acts_gives_one_state_and_never_a_grant_without_one(
         deciding = next(a for a in given_acts if a.record_no == answer_.record_no)
         assert deciding.action in {"granted", "confirmed"}
         later = [a for a in given_acts if effective_at(a) > effective_at(deciding)]
-        assert not {a.action for a in later} & {"denied", "withdrawn", "expired", "pending", "objected", "restricted"}
+        assert not {a.action for a in later} & {"denied", "withdrawn", "expired", "pending"}
+        lifted = max((effective_at(a) for a in given_acts if a.action == "lifted"), default=None)
+        vetoes = [effective_at(a) for a in given_acts if a.action in {"objected", "restricted"}]
+        assert not vetoes or (lifted is not None and max(vetoes) < lifted)
