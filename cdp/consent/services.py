@@ -19,9 +19,9 @@ from cdp.consent.projection import Act, Answer, PersonState, identifier_answer, 
 from cdp.consent.records import NewConsent
 from cdp.core.copying import rows_copy
 from cdp.core.errors import RejectedError
-from cdp.events.locks import ledger_write_lock
 from cdp.events.services import outbox_write
-from cdp.profiles.services import profiles_lock, profiles_touch
+from cdp.profiles.locks import people_lock
+from cdp.profiles.services import profiles_touch
 
 __all__ = [
     "consents_append",
@@ -81,14 +81,8 @@ def consents_append(rows: Sequence[NewConsent]) -> set[tuple[int, str, str]]:
     if not rows:
         return set()
     purpose_ids = _purpose_ids(rows)
-    ledger_write_lock()
+    people_lock()
     with connection.cursor() as cursor:
-        # Against a merge that would move the identifier between the insert and the projection.
-        cursor.execute(
-            "SELECT identifier_no FROM cdp_identifier WHERE identifier_no = ANY(%s) ORDER BY identifier_no FOR SHARE",
-            [sorted({row.identifier_no for row in rows})],
-        )
-        cursor.fetchall()
         _stage(cursor, rows, purpose_ids)
         cursor.execute(
             f"""
@@ -150,8 +144,7 @@ def consents_project(profile_nos: Iterable[int]) -> int:
     numbers = sorted(set(profile_nos))
     if not numbers:
         return 0
-    ledger_write_lock()
-    profiles_lock(numbers)
+    people_lock()
     wanted = _states_wanted(numbers)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {STATE_COLUMNS} FROM cdp_consentstate WHERE profile_no = ANY(%s)", [numbers])  # noqa: S608
@@ -241,7 +234,7 @@ def consents_expire(now: dt.datetime, limit: int = 1_000) -> int:
 def suppression_add(identifier_no: int, reason: str, now: dt.datetime, actor: str) -> bool:
     """Never deliver this identifier's person anywhere from now on; False when that holds already."""
     with transaction.atomic():
-        ledger_write_lock()
+        people_lock()
         row, created = Suppression.objects.select_for_update().get_or_create(
             identifier_no=identifier_no, defaults={"reason": reason, "created_at": now}
         )
@@ -261,7 +254,7 @@ def suppression_add(identifier_no: int, reason: str, now: dt.datetime, actor: st
 def suppression_lift(identifier_no: int, now: dt.datetime, actor: str) -> bool:
     """Deliver again where consent allows it; False when nothing was suppressed."""
     with transaction.atomic():
-        ledger_write_lock()
+        people_lock()
         lifted = Suppression.objects.filter(identifier_no=identifier_no, lifted_at=None).update(lifted_at=now) == 1
         if lifted:
             audit(actor, "suppression_lifted", "identifier", identifier_no)

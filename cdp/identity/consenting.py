@@ -10,7 +10,6 @@ from cdp.consent.records import NewConsent
 from cdp.consent.selectors import acts_known, purpose_ids
 from cdp.consent.services import consents_append
 from cdp.core.errors import Problem
-from cdp.events.locks import ledger_write_lock
 from cdp.identity.records import Observation, Resolution
 from cdp.identity.selectors import identifiers_by_profile
 from cdp.identity.services import SYSTEM_SOURCE_NO, identifiers_resolve
@@ -49,7 +48,6 @@ def decisions_record(decisions: Sequence[Decision], now: dt.datetime) -> list[Ou
     known = purpose_ids()
     problems = [_problem(decision, known) for decision in decisions]
     with transaction.atomic():
-        ledger_write_lock()
         asked = [decision for decision, problem in zip(decisions, problems, strict=True) if problem is None]
         resolved = iter(
             identifiers_resolve(

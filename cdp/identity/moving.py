@@ -15,7 +15,7 @@ from cdp.consent.services import consents_project
 from cdp.core.copying import rows_copy
 from cdp.core.ids import IdentifierNo, ProfileNo
 from cdp.events.services import outbox_write, overlay_write
-from cdp.profiles.services import profiles_lock, profiles_merged_into, profiles_project, profiles_touch
+from cdp.profiles.services import profiles_merged_into, profiles_project, profiles_touch
 
 DECISION_COLUMNS = "kind, profile_no, other_profile_no, identifier_nos, reason, source_no, message_id, decided_at"
 
@@ -37,7 +37,7 @@ def numbers_text(numbers: Iterable[int | None]) -> str:
 
 
 def moves_apply(moves: Sequence[Move], now: dt.datetime) -> None:
-    """Merge people, in the caller's transaction, under the ledger and identity locks. Each loser occurs once."""
+    """Merge people, in the caller's transaction, under the lock of people. Each loser occurs once."""
     winner_of = {move.loser_no: move.winner_no for move in moves}
     held = identifiers_held(winner_of)
     target = {identifier_no: winner_of[loser_no] for loser_no, numbers in held.items() for identifier_no in numbers}
@@ -68,12 +68,11 @@ def moves_apply(moves: Sequence[Move], now: dt.datetime) -> None:
 
 
 def identifiers_held(profile_nos: Iterable[int]) -> defaultdict[int, list[int]]:
-    """{profile_no: its identifiers}, locked by ascending number until the transaction ends."""
+    """{profile_no: its identifiers, ascending}."""
     held: defaultdict[int, list[int]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT identifier_no, profile_no FROM cdp_identifier WHERE profile_no = ANY(%s) "
-            "ORDER BY identifier_no FOR UPDATE",
+            "SELECT identifier_no, profile_no FROM cdp_identifier WHERE profile_no = ANY(%s) ORDER BY 1",
             [sorted(profile_nos)],
         )
         for identifier_no, profile_no in cursor.fetchall():
@@ -102,7 +101,6 @@ def identifiers_place(target: dict[int, int]) -> None:
 def people_recompute(profile_nos: Iterable[int]) -> None:
     """Bring every projection of these people up to date after their identifiers moved."""
     numbers = sorted(profile_nos)
-    profiles_lock(numbers)
     profiles_project(numbers)
     consents_project(numbers)
     profiles_touch(numbers)

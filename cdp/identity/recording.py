@@ -145,14 +145,8 @@ def sightings_record(chunk: Chunk) -> None:
     ]
     if not stale:
         return
-    stale.sort(key=lambda known: known.node.identifier_no or 0)
     numbers = [known.node.identifier_no for known in stale]
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM cdp_identifier WHERE identifier_no = ANY(%s) ORDER BY identifier_no FOR NO KEY UPDATE",
-            [numbers],
-        )
-        cursor.fetchall()
         cursor.execute(
             """
             UPDATE cdp_identifier i

@@ -1,7 +1,6 @@
 """From raw identifiers to people, thousands at a time: one look-up by blind index, matching in memory, COPY of what is new.
 
-Deciding needs the identity lock (advisory, after the ledger's), so that two resolvers that meet the same new identifier
-make one person of it. A chunk in which everybody is known and nothing is decided waits for nobody.
+One at a time (``cdp.profiles.locks``), so that two resolvers that meet the same new identifier make one person of it.
 """
 
 from collections.abc import Sequence
@@ -12,13 +11,12 @@ from cdp.access.keys import keyring
 from cdp.core.errors import Problem, RejectedError
 from cdp.core.ids import IdentifierNo, ProfileNo
 from cdp.core.normalise import identifier_normalise
-from cdp.events.locks import ledger_write_lock
 from cdp.events.services import server_cursor
-from cdp.identity.locks import identity_lock, identity_lock_try
 from cdp.identity.matching import Graph, Group, Match, Node, Rule, sighting_match
 from cdp.identity.models import IdentifierType
 from cdp.identity.recording import graph_record, sightings_record
 from cdp.identity.records import Chunk, Known, Observation, Resolution
+from cdp.profiles.locks import people_lock
 
 MAX_OBSERVATIONS = 5_000
 
@@ -51,14 +49,10 @@ def identifiers_resolve(observations: Sequence[Observation]) -> list[Resolution]
         return []
     if len(observations) > MAX_OBSERVATIONS:
         raise RejectedError(f"resolve at most {MAX_OBSERVATIONS:,} observations a transaction.", code="too_many_rows")
-    ledger_write_lock()
+    people_lock()
     rules = rules_load()
     chunk = _read(observations, rules)
-    is_alone = identity_lock_try()
     _look_up(chunk)
-    if not is_alone and any(_needs_decision(known) for known in chunk.usable):
-        identity_lock()
-        _look_up(chunk)
     _drop_erased(chunk)
     matches = _match(chunk, observations, {key: rule for key, (_, rule, _) in rules.items()})
     sightings_record(chunk)

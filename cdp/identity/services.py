@@ -9,14 +9,13 @@ from cdp.access.services import audit
 from cdp.consent.services import suppressions_forget
 from cdp.core.errors import RejectedError
 from cdp.core.ids import IdentifierNo, ProfileNo
-from cdp.events.locks import ledger_write_lock
 from cdp.events.services import identifiers_erase, outbox_write
-from cdp.identity.locks import identity_lock
 from cdp.identity.models import Identifier, IdentityDecision
 from cdp.identity.moving import Move, identifiers_held, identifiers_place, moves_apply, people_recompute
 from cdp.identity.records import Observation, Resolution
 from cdp.identity.resolving import identifiers_resolve
 from cdp.identity.selectors import profile_family, profile_living
+from cdp.profiles.locks import people_lock
 from cdp.profiles.services import profiles_erase, profiles_parted
 
 __all__ = [
@@ -48,8 +47,7 @@ def profiles_merge(winner_no: int, loser_no: int, reason: str, actor: str, now: 
     Limits do not hold for a human's decision. Raises RejectedError when either is unknown, merged, erased, or both are one.
     """
     with transaction.atomic():
-        ledger_write_lock()
-        identity_lock()
+        people_lock()
         for field, number in (("winner", winner_no), ("loser", loser_no)):
             if profile_living(number) != number:
                 raise RejectedError("no living profile has this number.", code="not_found", field=field)
@@ -75,8 +73,7 @@ def merge_undo(decision_no: int, actor: str, now: dt.datetime) -> None:
     of the two was erased.
     """
     with transaction.atomic():
-        ledger_write_lock()
-        identity_lock()
+        people_lock()
         decision = IdentityDecision.objects.select_for_update().filter(decision_no=decision_no).first()
         if decision is None or decision.kind != "merged" or decision.other_profile_no is None:
             raise RejectedError("no merge has this number.", code="not_found", field="decision_no")
@@ -117,8 +114,7 @@ def profile_erase(profile_no: int, actor: str, now: dt.datetime) -> Erasure:
     Raises RejectedError when no profile has this number or it was erased before.
     """
     with transaction.atomic():
-        ledger_write_lock()
-        identity_lock()
+        people_lock()
         living_no = profile_living(profile_no)
         if living_no is None:
             raise RejectedError("no living profile has this number.", code="not_found", field="profile_no")

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 from django.db import connection
 
-__all__ = ["profiles_lock", "profiles_project", "profiles_touch"]
+from cdp.profiles.locks import people_lock
+
+__all__ = ["profiles_project", "profiles_touch"]
 
 # Reads the table of identity, the floor above, by name: which identifiers a profile has is the only thing it needs of it.
 PROJECT = """
@@ -44,22 +46,12 @@ WHERE p.profile_no = w.profile_no
 """
 
 
-def profiles_lock(profile_nos: Iterable[int]) -> None:
-    """Row locks until the transaction ends, by ascending number, so that two projections of one person follow each other."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM cdp_profile WHERE profile_no = ANY(%s) "
-            "ORDER BY profile_no FOR NO KEY UPDATE) AS locked",
-            [sorted(set(profile_nos))],
-        )
-
-
 def profiles_touch(profile_nos: Iterable[int]) -> None:
     """Give each profile the next change number, so that snapshots and readers see that it changed."""
     numbers = sorted(set(profile_nos))
     if not numbers:
         return
-    profiles_lock(numbers)
+    people_lock()
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE cdp_profile SET change_seq = nextval('cdp_profile_change_seq'), updated_at = now() "
@@ -77,7 +69,7 @@ def profiles_project(profile_nos: Iterable[int]) -> int:
     numbers = sorted(set(profile_nos))
     if not numbers:
         return 0
-    profiles_lock(numbers)
+    people_lock()
     with connection.cursor() as cursor:
         cursor.execute(PROJECT, {"numbers": numbers})
         return int(cursor.rowcount)

@@ -1,7 +1,6 @@
 """Writes of profiles: new people, what they said of themselves, what we computed about them.
 
-Callers hold ``cdp.events.locks.ledger_write_lock`` in their transaction (rule: at most about 5,000 rows each).
-Row locks are taken by ascending number: identifiers first, then profiles.
+All run in the caller's transaction, which stays short: about 5,000 rows. They write alone (``cdp.profiles.locks``).
 """
 
 import datetime as dt
@@ -13,8 +12,9 @@ from django.db import connection
 from cdp.core.copying import rows_copy
 from cdp.core.ids import ProfileNo, uuid7
 from cdp.profiles.computing import computed_traits_write
+from cdp.profiles.locks import people_lock
 from cdp.profiles.models import ComputedTraits, Profile, TraitValue
-from cdp.profiles.projecting import profiles_lock, profiles_project, profiles_touch
+from cdp.profiles.projecting import profiles_project, profiles_touch
 from cdp.profiles.stating import TraitsWritten, traits_declare, traits_write
 from cdp.profiles.upkeep import profiles_upkeep
 
@@ -26,7 +26,6 @@ __all__ = [
     "profiles_add",
     "profiles_create",
     "profiles_erase",
-    "profiles_lock",
     "profiles_merged_into",
     "profiles_parted",
     "profiles_project",
@@ -99,7 +98,7 @@ def profiles_sighted(sightings: Sequence[Sighting], *, touch: bool = False) -> N
     """Widen first and last seen, and identify. Only changed profiles are written and touched, or all of them with ``touch``."""
     if not sightings:
         return
-    profiles_lock(sighting.profile_no for sighting in sightings)
+    people_lock()
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -130,7 +129,6 @@ def profiles_sighted(sightings: Sequence[Sighting], *, touch: bool = False) -> N
 
 def profiles_merged_into(winner_of: Mapping[int, int]) -> None:
     """Let each merged profile point to its survivor. Its row stays, so that the merge can be undone."""
-    profiles_lock(winner_of.keys() | set(winner_of.values()))
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE cdp_profile p SET merged_into_no = m.winner_no "
@@ -146,7 +144,6 @@ def profiles_parted(profile_no: int) -> None:
 
 def profiles_erase(profile_nos: Sequence[int], identifier_nos: Sequence[int], now: dt.datetime) -> None:
     """Blank these profiles for good and delete what their identifiers said and what was computed about them."""
-    profiles_lock(profile_nos)
     TraitValue.objects.filter(identifier_no__in=identifier_nos).delete()
     ComputedTraits.objects.filter(profile_no__in=profile_nos).delete()
     Profile.objects.filter(profile_no__in=profile_nos).update(

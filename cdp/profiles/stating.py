@@ -8,6 +8,7 @@ from django.db import connection
 
 from cdp.core.copying import rows_copy
 from cdp.core.errors import Problem, RejectedError
+from cdp.profiles.locks import people_lock
 from cdp.profiles.models import Trait
 from cdp.profiles.projecting import profiles_project
 from cdp.profiles.trait_values import (
@@ -124,14 +125,8 @@ def traits_write(rows: Sequence[TraitRow]) -> TraitsWritten:
         fit.append((row.identifier_no, trait_no, msgspec.json.encode(value).decode(), row.source_no, row.set_at))
     if not fit:
         return TraitsWritten(0, rejected)
-    identifier_nos = sorted({row[0] for row in fit})
+    people_lock()
     with connection.cursor() as cursor:
-        # Shared with other writers of values, exclusive against a merge that would move the identifier meanwhile.
-        cursor.execute(
-            "SELECT identifier_no FROM cdp_identifier WHERE identifier_no = ANY(%s) ORDER BY identifier_no FOR SHARE",
-            [identifier_nos],
-        )
-        cursor.fetchall()
         cursor.execute(
             "CREATE TEMP TABLE IF NOT EXISTS cdp_stage_traits (identifier_no bigint, trait_no bigint, value jsonb, "
             "source_no bigint, set_at timestamptz) ON COMMIT DELETE ROWS"

@@ -8,7 +8,6 @@ import pytest
 from django.db import connection, transaction
 
 from cdp.core.errors import RejectedError
-from cdp.identity.locks import identity_lock
 from cdp.identity.models import Identifier, IdentifierType, IdentityDecision
 from cdp.identity.selectors import profile_find
 from cdp.identity.services import Observation, identifiers_resolve
@@ -59,24 +58,10 @@ def test_evidence_of_every_decision() -> None:
     ]
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_known_chunk_waits_for_nobody_and_decides_nothing() -> None:
+def test_a_known_chunk_decides_nothing() -> None:
     resolve("u1 a1", "u2 a1")
     before = rows("SELECT count(*) FROM cdp_identitydecision")
-    results: list[int | None] = []
-
-    def other() -> None:
-        results.extend(found.profile_no for found in resolve("u1 a1", "u2"))
-        connection.close()
-
-    thread = threading.Thread(target=other)
-    with transaction.atomic():
-        identity_lock()
-        thread.start()
-        thread.join(5)
-        assert not thread.is_alive()
-    assert results == [profile_of("u1"), profile_of("u2")]
-    resolve("u2 a1")  # the same conflict again
+    resolve("u1 a1", "u2", "u2 a1")  # the same conflict again
     assert rows("SELECT count(*) FROM cdp_identitydecision") == before
 
 
