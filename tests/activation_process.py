@@ -9,7 +9,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote
 
 import django
 
@@ -18,16 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def sender_start(target_no: int, batch_people: int) -> "subprocess.Popen[bytes]":
     """Start it on this test's database, with this test's keys."""
-    from django.db import connection
+    from tests.addresses import database_url
 
-    given = connection.settings_dict
-    host = quote(str(given["HOST"]), safe="")
-    user = given["USER"] or "postgres"
-    address = f"postgresql://{user}@/{given['NAME']}?host={host}" + (f"&port={given['PORT']}" if given["PORT"] else "")
     return subprocess.Popen(
         [sys.executable, "-m", "tests.activation_process", str(target_no), str(batch_people)],
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": "cdp.settings", "CDP_LOG_LEVEL": "ERROR"},
+        env=os.environ
+        | {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "cdp.settings", "CDP_LOG_LEVEL": "ERROR"},
     )
 
 

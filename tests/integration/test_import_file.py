@@ -25,6 +25,7 @@ from cdp.events.models import Event, Order
 from cdp.identity.models import Identifier
 from cdp.identity.selectors import profile_find
 from cdp.profiles.models import Profile, Trait
+from tests.addresses import database_url
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).resolve().parents[2]
@@ -371,8 +372,7 @@ def test_killed_at_random_points_it_ends_as_if_it_never_was(write: Write, tmp_pa
     rows[100][2] = rows[10_000][2] = "x"
     path = write(rows)
     environment = os.environ | {
-        "DATABASE_URL": f"postgresql://{settings.DATABASES['default']['USER']}@/{settings.DATABASES['default']['NAME']}"
-        f"?host={settings.DATABASES['default']['HOST']}",
+        "DATABASE_URL": database_url(),
         "CDP_DATA_DIR": str(tmp_path / "data"),
         "CDP_ENCRYPTION_KEYS": ",".join(f"{n}:{key}" for n, key in settings.CDP_ENCRYPTION_KEYS.items()),
         "CDP_INDEX_KEY": settings.CDP_INDEX_KEY,

@@ -40,7 +40,9 @@ QUERIES = {
     "message keys": "SELECT encode(message_hash, 'hex') FROM cdp_messagekey",
     "inbox": "SELECT message_id FROM cdp_inboxevent",
     "rejects": "SELECT field, code, reason, line FROM cdp_reject",
-    "imports": "SELECT kind, file_sha256, state, lines_done, accepted, duplicates, rejected FROM cdp_importrun",
+    # Killed between its last line and its end, a file is read once more: a second row that accepts nothing.
+    "imports": """SELECT kind, file_sha256, sum(accepted), max(accepted + duplicates + rejected), max(rejected), state
+        FROM cdp_importrun GROUP BY 1, 2, 6""",
     "segments": "SELECT key, state, size, evaluated_version FROM segments_segment",
     "members": """
         SELECT s.key, person, m.version, m.exited_at IS NULL FROM segments_membership m
