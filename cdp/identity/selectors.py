@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 
 from cdp.access.keys import keyring
+from cdp.core.copying import numbers_text
 from cdp.core.errors import Problem, RejectedError
 from cdp.core.ids import IdentifierNo, ProfileNo
 from cdp.core.normalise import identifier_normalise
@@ -117,8 +118,8 @@ def identifier_values(
         with server_cursor() as cursor:
             cursor.execute(
                 "SELECT profile_no, identifier_no, type_id, value_encrypted FROM cdp_identifier "
-                "WHERE profile_no = ANY(%s) AND type_id = ANY(%s) ORDER BY profile_no, identifier_no",
-                [wanted[start : start + ROWS_PER_FETCH].tolist(), list(keys)],
+                "WHERE profile_no = ANY(%s::bigint[]) AND type_id = ANY(%s) ORDER BY profile_no, identifier_no",
+                [numbers_text(wanted[start : start + ROWS_PER_FETCH]), list(keys)],
                 binary=True,
             )
             rows = cursor.fetchall()

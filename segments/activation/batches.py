@@ -7,6 +7,7 @@ from dataclasses import replace
 from django.db import connection, transaction
 from django.db.models import F
 
+from cdp.core.copying import numbers_text
 from segments.activation.bitmaps import BitMap64, bitmap_chunks, bitmap_load, bitmap_make, bitmap_numbers, bitmap_pack
 from segments.activation.entries import (
     Numbers,
@@ -217,8 +218,8 @@ def receipts_sent(target_no: int, profile_nos: Numbers, now: dt.datetime) -> Non
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE segments_removalreceipt SET sent_at = coalesce(sent_at, %s), attempts = attempts + 1 "
-            "WHERE target_id = %s AND profile_no = ANY(%s) AND confirmed_at IS NULL",
-            [now, target_no, profile_nos.tolist()],
+            "WHERE target_id = %s AND profile_no = ANY(%s::bigint[]) AND confirmed_at IS NULL",
+            [now, target_no, numbers_text(profile_nos)],
         )
 
 

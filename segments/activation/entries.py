@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection
 
-from cdp.core.copying import numbers_read
+from cdp.core.copying import numbers_read, numbers_text
 from cdp.events.services import server_cursor
 from segments.activation.bitmaps import BitMap64, bitmap_make
 from segments.destinations.contract import Member
@@ -61,14 +61,13 @@ def entries_insert(target_no: int, seq: int, members: Sequence[Member], now: dt.
             """
             INSERT INTO segments_sententry
                 (target_no, profile_no, wanted, seq, sent_seq, acknowledged_seq, is_on_list, members, cause, wanted_at)
-            SELECT %s, m.profile_no, true, %s, %s, 0, NULL, m.members::jsonb, 'joined', %s
-            FROM unnest(%s::bigint[], %s::text[]) AS m (profile_no, members)
+            SELECT %s, (m.entry -> 0)::bigint, true, %s, %s, 0, NULL, m.entry -> 1, 'joined', %s
+            FROM jsonb_array_elements(%s::jsonb) AS m (entry)
             ON CONFLICT (target_no, profile_no) DO NOTHING RETURNING profile_no
             """,
             [
                 *(target_no, seq, seq, now),
-                [m.profile_no for m in members],
-                [msgspec.json.encode(m.identifiers).decode() for m in members],
+                msgspec.json.encode([(m.profile_no, m.identifiers) for m in members]).decode(),
             ],
             binary=True,
         )
@@ -79,17 +78,17 @@ def entries_carried(target_no: int, seq: int, profile_nos: Numbers) -> list[Memb
     """Those whom the batch with this number carried and who are still wanted, with the digests that were sent."""
     return _members(
         "SELECT profile_no, members::text FROM segments_sententry "
-        "WHERE target_no = %s AND profile_no = ANY(%s) AND sent_seq = %s AND wanted ORDER BY profile_no",
-        [target_no, profile_nos.tolist(), seq],
+        "WHERE target_no = %s AND profile_no = ANY(%s::bigint[]) AND sent_seq = %s AND wanted ORDER BY profile_no",
+        [target_no, numbers_text(profile_nos), seq],
     )
 
 
 def entries_take_leaving(target_no: int, seq: int, profile_nos: Numbers) -> list[Member]:
     """Let the removal batch with this number carry those who are to leave; returns them with their digests."""
     members = _members(
-        "UPDATE segments_sententry SET sent_seq = %s WHERE target_no = %s AND profile_no = ANY(%s) "
+        "UPDATE segments_sententry SET sent_seq = %s WHERE target_no = %s AND profile_no = ANY(%s::bigint[]) "
         "AND NOT wanted AND seq <= %s AND sent_seq <= %s RETURNING profile_no, members::text",
-        [seq, target_no, profile_nos.tolist(), seq, seq],
+        [seq, target_no, numbers_text(profile_nos), seq, seq],
     )
     return sorted(members, key=lambda member: member.profile_no)
 
@@ -111,15 +110,15 @@ def entries_wish_removed(target_no: int, seq: int, profile_nos: Numbers, cause: 
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM segments_sententry WHERE target_no = %s AND profile_no = ANY(%s) AND wanted "
+            "DELETE FROM segments_sententry WHERE target_no = %s AND profile_no = ANY(%s::bigint[]) AND wanted "
             "AND is_on_list = false AND acknowledged_seq = sent_seq",
-            [target_no, profile_nos.tolist()],
+            [target_no, numbers_text(profile_nos)],
         )
         cursor.execute(
             "UPDATE segments_sententry SET wanted = false, cause = %s, wanted_at = %s, "
             "seq = CASE WHEN wanted THEN %s ELSE seq END "
-            "WHERE target_no = %s AND profile_no = ANY(%s) AND (wanted OR cause = 'left') RETURNING profile_no",
-            [cause, now, seq, target_no, profile_nos.tolist()],
+            "WHERE target_no = %s AND profile_no = ANY(%s::bigint[]) AND (wanted OR cause = 'left') RETURNING profile_no",
+            [cause, now, seq, target_no, numbers_text(profile_nos)],
         )
         return [row[0] for row in cursor.fetchall()]
 
@@ -128,9 +127,9 @@ def entries_wish_again(target_no: int, seq: int, profile_nos: Numbers) -> list[t
     """People whose removal failed shall leave once more; (profile_no, cause) of each."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE segments_sententry SET seq = %s WHERE target_no = %s AND profile_no = ANY(%s) AND NOT wanted "
+            "UPDATE segments_sententry SET seq = %s WHERE target_no = %s AND profile_no = ANY(%s::bigint[]) AND NOT wanted "
             "RETURNING profile_no, cause",
-            [seq, target_no, profile_nos.tolist()],
+            [seq, target_no, numbers_text(profile_nos)],
         )
         return [(row[0], row[1]) for row in cursor.fetchall()]
 
@@ -142,8 +141,8 @@ def entries_settle_added(
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE segments_sententry SET acknowledged_seq = sent_seq, is_on_list = %s, acknowledged_at = %s "
-            "WHERE target_no = %s AND profile_no = ANY(%s) AND sent_seq = %s",
-            [is_on_list, now, target_no, profile_nos.tolist(), seq],
+            "WHERE target_no = %s AND profile_no = ANY(%s::bigint[]) AND sent_seq = %s",
+            [is_on_list, now, target_no, numbers_text(profile_nos), seq],
         )
         return int(cursor.rowcount)
 
@@ -152,9 +151,9 @@ def entries_settle_removed(target_no: int, seq: int, profile_nos: Numbers) -> li
     """The network confirmed a removal: the rows go, digests and all. A newer wish keeps its row."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM segments_sententry WHERE target_no = %s AND profile_no = ANY(%s) "
+            "DELETE FROM segments_sententry WHERE target_no = %s AND profile_no = ANY(%s::bigint[]) "
             "AND sent_seq = %s AND NOT wanted AND seq <= sent_seq RETURNING profile_no",
-            [target_no, profile_nos.tolist(), seq],
+            [target_no, numbers_text(profile_nos), seq],
         )
         return [row[0] for row in cursor.fetchall()]
 
@@ -163,9 +162,9 @@ def entries_forget(target_no: int, seq: int, profile_nos: Numbers) -> int:
     """Rows of people whom this batch was about to carry and did not: nothing was sent, nothing is kept."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM segments_sententry WHERE target_no = %s AND profile_no = ANY(%s) AND sent_seq = %s "
+            "DELETE FROM segments_sententry WHERE target_no = %s AND profile_no = ANY(%s::bigint[]) AND sent_seq = %s "
             "AND acknowledged_seq = 0",
-            [target_no, profile_nos.tolist(), seq],
+            [target_no, numbers_text(profile_nos), seq],
         )
         return int(cursor.rowcount)
 
@@ -175,7 +174,7 @@ def entries_of_people(target_nos: Sequence[int], profile_nos: Sequence[int]) -> 
     with connection.cursor() as cursor:
         rows = numbers_read(
             cursor,
-            "SELECT target_no, profile_no FROM segments_sententry WHERE target_no = ANY(%s) AND profile_no = ANY(%s) "
+            "SELECT target_no, profile_no FROM segments_sententry WHERE target_no = ANY(%s) AND profile_no = ANY(%s::bigint[]) "
             "AND wanted ORDER BY target_no, profile_no",
             [list(target_nos), list(profile_nos)],
             columns=2,
@@ -186,8 +185,8 @@ def entries_of_people(target_nos: Sequence[int], profile_nos: Sequence[int]) -> 
 def entries_members(target_no: int, profile_nos: Numbers) -> list[Member]:
     """The digests as sent, of wanted and leaving alike."""
     return _members(
-        "SELECT profile_no, members::text FROM segments_sententry WHERE target_no = %s AND profile_no = ANY(%s)",
-        [target_no, profile_nos.tolist()],
+        "SELECT profile_no, members::text FROM segments_sententry WHERE target_no = %s AND profile_no = ANY(%s::bigint[])",
+        [target_no, numbers_text(profile_nos)],
     )
 
 

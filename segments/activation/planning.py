@@ -8,7 +8,7 @@ import structlog
 from django.db import connection, transaction
 
 from cdp.consent.gate import consent_gate
-from cdp.core.copying import numbers_read
+from cdp.core.copying import numbers_read, numbers_text
 from segments.activation.batches import OPEN_STATES, batches_plan, removals_unsettled
 from segments.activation.bitmaps import BitMap64, bitmap_load, bitmap_make, bitmap_numbers, bitmap_pack
 from segments.activation.entries import (
@@ -196,8 +196,8 @@ def people_with_identifier(numbers: Numbers, types: tuple[str, ...]) -> BitMap64
             rows = numbers_read(
                 cursor,
                 "SELECT DISTINCT i.profile_no FROM cdp_identifier i JOIN cdp_identifiertype t ON t.id = i.type_id "
-                "WHERE t.key = ANY(%s) AND i.profile_no = ANY(%s)",
-                [list(types), numbers[start : start + PEOPLE_PER_STATEMENT].tolist()],
+                "WHERE t.key = ANY(%s) AND i.profile_no = ANY(%s::bigint[])",
+                [list(types), numbers_text(numbers[start : start + PEOPLE_PER_STATEMENT])],
             )
         found |= bitmap_make(rows[:, 0])
     return found
