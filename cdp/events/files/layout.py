@@ -23,7 +23,7 @@ def compacted_key(month: dt.date, bucket: int, buckets: int) -> str:
 def buckets_for(rows: int) -> int:
     """How many hash buckets a month of ``rows`` is cut into: the power of two that keeps files near 64 Ki rows, ≤ 16.
 
-    Bucket of a row: ``identifier_no % buckets``. See docs/decisions/0007-buckets-grow-with-the-month.md.
+    Bucket of a row: ``identifier_no % buckets``. See docs/decisions/0005-buckets-grow-with-the-month.md.
     """
     wanted = max(rows, 1) // ROWS_PER_BUCKET
     return min(MAX_BUCKETS, 1 << max(wanted.bit_length() - 1, 0))
