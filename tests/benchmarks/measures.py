@@ -8,7 +8,7 @@ from time import perf_counter
 
 from django.conf import settings
 
-from tests.benchmarks import collecting, counting, refreshing
+from tests.benchmarks import collecting, counting, refreshing, syncing
 from tests.benchmarks.report import PATH, Figure, markdown
 from tests.benchmarks.world import Size, world_build
 
@@ -20,6 +20,7 @@ MEASURES: dict[str, tuple[str, Measure]] = {
     "count": ("Live count", counting.measure),
     "membership": ("Membership write", counting.measure_membership),
     "refresh": ("RFM and LTV refresh", refreshing.measure),
+    "sync": ("Audience sync", syncing.measure),
 }
 MISSING = (
     Figure("event → profile, consent and membership visible", "not measured yet", "p95 ≤ 2 s under 1,000 events/s", "–", "missing"),

@@ -22,6 +22,7 @@ from cdp.events.files.parquet import events_schema, events_write
 from cdp.events.models import EventFile, EventName
 from cdp.events.store import store_open
 from cdp.identity.models import IdentifierType
+from cdp.identity.recording import VALUE_CONTEXT
 
 BUCKETS = 16
 COUNTRIES = ("US", "DE", "FR", "GB", "ES", "IT", "NL", "SE")
@@ -80,7 +81,7 @@ def _sealed(task: tuple[int, int, int, Keyring]) -> list[tuple[int, int, str, by
     rows = []
     for n in range(first, last):
         for number, kind, value in ((n, "user_id", f"u{n}"), (people + n, "email", f"person{n}@example.com")):
-            sealed = ring.encrypt(value, context=b"cdp_identifier.value")
+            sealed = ring.encrypt(value, context=VALUE_CONTEXT)
             rows.append((number, n, kind, ring.blind_index(kind, value), sealed))
     return rows
 
