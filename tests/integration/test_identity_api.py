@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 import pytest
 from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cdp.access.selectors import key_cache_clear
 from cdp.access.services import api_key_create
@@ -373,3 +375,36 @@ def test_a_profile_read_is_one_statement_and_its_sections(
     with django_assert_num_queries(0):
         get(client, "profiles/user_id:u1-id", auth=auth)
     assert opened == [1]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+words = st.sampled_from(
+    ["identifiers", "purposes", "idempotency_key", "consents", "lookups", "include", "type", "value"]
+)
+bodies = st.dictionaries(words, json_values | st.lists(st.dictionaries(words, json_values, max_size=4), max_size=2))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    value=st.text(min_size=1, max_size=30).filter(lambda text: "\n" not in text),
+    query=st.dictionaries(st.sampled_from(["include", "limit", "before", "x"]), st.text(max_size=12)),
+    part=st.sampled_from(["", "/events", "/segments", "/consents", "/identifiers"]),
+    body=bodies,
+)
+def test_whatever_is_sent_there_is_a_named_answer(
+    client: Client, value: str, query: dict[str, str], part: str, body: dict[str, Any]
+) -> None:
+    auth = key()
+    headers = {"Authorization": f"Bearer {auth}"}
+    for kind in ("user_id", "profile_id", "device_id"):
+        response = client.get(f"/api/v1/profiles/{kind}:{quote(value)}{part}", query, headers=headers)
+        assert response.status_code in {400, 404}
+        assert set(response.json()) == {"code", "message", "errors"}
+    for path in ("profiles/lookup", "consents"):
+        response = post(client, path, body, auth=auth)
+        assert response.status_code in {200, 400}
+        assert response["Content-Type"] == "application/json"
