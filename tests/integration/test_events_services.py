@@ -5,6 +5,7 @@ import itertools
 from decimal import Decimal
 
 import pytest
+from django.core.management import call_command
 from django.db import transaction
 
 from cdp.core.errors import RejectedError
@@ -228,3 +229,12 @@ def test_upkeep_does_all_that_is_due_and_nothing_twice() -> None:
     assert (figures.hot_files, figures.compacted_files, figures.events) == (0, 1, 2)
     services.store_upkeep(NOW + dt.timedelta(days=1))
     assert store_figures() == figures
+
+
+def test_the_command_does_it_all_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    services.events_append([event_make(n, occurred_at=NOW - dt.timedelta(days=400)) for n in range(3)])
+    call_command("compact_events")
+    assert "events written to files: 3\n" in capsys.readouterr().out
+    assert store_figures().compacted_files == 1
+    call_command("compact_events", "--open-month")
+    assert "files compacted: 0 into 0 (0 events)\n" in capsys.readouterr().out
