@@ -38,6 +38,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
 UNITS = 10_000
 NUMBER_LIMIT = 10**14
 NUMBER_LIMIT_UNITS = NUMBER_LIMIT * UNITS
+EXACT_LIMIT = 2**53 // UNITS  # below it a double times UNITS still has every unit
 UNREADABLE = "properties"
 
 
@@ -120,8 +121,8 @@ def _numbers(values: Sequence[Any]) -> pa.Array:
         raise pa.ArrowInvalid("a boolean is no number")
     numbers = pa.array(values, pa.float64())
     plain = numbers.fill_null(0.0).to_numpy(zero_copy_only=False)
-    if not (np.abs(plain) < NUMBER_LIMIT - 1).all():
-        raise pa.ArrowInvalid("close to the limit or beyond")
+    if not (np.abs(plain) < EXACT_LIMIT).all():
+        raise pa.ArrowInvalid("needs more digits than a double has")
     units = np.rint(plain * UNITS)
     halves = np.empty((len(values), 2), np.int64)  # a 128-bit decimal: low and high half
     halves[:, 0] = units
@@ -140,10 +141,10 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> Decimal:
-    if isinstance(value, float) and abs(value) < NUMBER_LIMIT:
+    if isinstance(value, float) and abs(value) < EXACT_LIMIT:
         units = Decimal(round(value * UNITS))  # half to even on the double, as in _numbers
-    elif isinstance(value, int | str) and not isinstance(value, bool):
-        number = Decimal(value if isinstance(value, int) else value.strip())
+    elif isinstance(value, int | float | str) and not isinstance(value, bool):
+        number = _decimal(value) if isinstance(value, str) else Decimal(value)
         if not number.is_finite() or abs(number) >= NUMBER_LIMIT:
             raise _WrongType
         units = (number * UNITS).to_integral_value(ROUND_HALF_EVEN)
@@ -152,6 +153,13 @@ def _number(value: Any) -> Decimal:
     if abs(units) >= NUMBER_LIMIT_UNITS:
         raise _WrongType
     return units.scaleb(-4)
+
+
+def _decimal(text: str) -> Decimal:
+    """Digits as people write them; Decimal alone would also take "1_000" and digits of other scripts."""
+    if not text.isascii() or "_" in text:
+        raise _WrongType
+    return Decimal(text.strip())
 
 
 def _boolean(value: Any) -> bool:
