@@ -7,8 +7,8 @@ import numpy as np
 import structlog
 from django.db import connection, transaction
 
-from cdp.consent.gate import consent_gate
 from cdp.core.copying import numbers_read, numbers_text
+from segments.activation.asking import gate_ask
 from segments.activation.batches import OPEN_STATES, batches_plan, removals_unsettled
 from segments.activation.bitmaps import BitMap64, bitmap_load, bitmap_make, bitmap_numbers, bitmap_pack
 from segments.activation.entries import (
@@ -132,7 +132,7 @@ def opt_outs_mark(
     numbers = bitmap_numbers(remove)
     for start in range(0, len(numbers), PEOPLE_PER_STATEMENT):
         part = numbers[start : start + PEOPLE_PER_STATEMENT]
-        asked = consent_gate(part, purposes, now)
+        asked = gate_ask(part, purposes, now)
         if bool(asked.allowed.all()):
             continue
         with transaction.atomic():

@@ -9,10 +9,10 @@ import numpy as np
 import structlog
 from django.db import transaction
 
-from cdp.consent.gate import consent_gate
 from cdp.events.models import OutboxMessage
 from cdp.events.records import Claim
-from cdp.events.services import outbox_claim, outbox_finish
+from cdp.events.services import outbox_claim, outbox_finish, outbox_retry
+from segments.activation.asking import gate_ask
 from segments.activation.batches import batches_plan, receipts_open
 from segments.activation.bitmaps import bitmap_make
 from segments.activation.connections import destination_account, target_purposes
@@ -28,7 +28,7 @@ from segments.activation.models import OPT_OUT_CAUSES, AudienceTarget, SentEntry
 from segments.activation.people import members_build
 from segments.activation.sending import people_leave
 from segments.activation.writer import Writer, target_lock
-from segments.destinations.contract import NeedsHumanError
+from segments.destinations.contract import NeedsHumanError, RetryableError
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,7 @@ PEOPLE_TOPICS = ("profile_erased", "profiles_merged", "profiles_unmerged")
 TOPICS = CONSENT_TOPICS + PEOPLE_TOPICS
 MESSAGES_PER_CLAIM = 100
 LEASE_SECONDS = 60.0
+RETRY_SECONDS = 10.0
 
 
 def wishes_collect(now: dt.datetime) -> int:
@@ -46,8 +47,12 @@ def wishes_collect(now: dt.datetime) -> int:
     for topic in TOPICS:
         while claims := outbox_claim(topic, MESSAGES_PER_CLAIM, now, LEASE_SECONDS):
             for claim in claims:
-                message_follow(topic, claim, now)
-            done += len(claims)
+                try:
+                    message_follow(topic, claim, now)
+                    done += 1
+                except (RetryableError, NeedsHumanError) as error:
+                    outbox_retry(claim, now + dt.timedelta(seconds=RETRY_SECONDS))
+                    log.warning("removals_not_wished", topic=topic, message=claim.outbox_no, error=type(error).__name__)
     return done
 
 
@@ -77,7 +82,7 @@ def people_reconsider(
         purposes = target_purposes(target)
     except NeedsHumanError:
         purposes = ()  # no longer mapped: the gate then allows nobody
-    asked = consent_gate(people, purposes, now)
+    asked = gate_ask(people, purposes, now)
     people_leave(target.target_no, people, asked, received_at, now)
     if not is_identity:
         return

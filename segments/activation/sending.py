@@ -10,7 +10,7 @@ import datetime as dt
 import numpy as np
 from django.db import transaction
 
-from cdp.consent.gate import GateReason, GateResult, consent_gate
+from cdp.consent.gate import GateReason, GateResult
 from segments.activation.answering import (
     Sender,
     answered,
@@ -20,6 +20,7 @@ from segments.activation.answering import (
     numbers_of,
     soonest_poll,
 )
+from segments.activation.asking import gate_ask
 from segments.activation.batches import (
     adds_unsettled_until,
     batch_people,
@@ -112,7 +113,7 @@ def request_make(
 def add_start(sender: Sender, batch: SyncBatch) -> list[Member]:
     """First attempt: people who may go, with digests, written down as under way."""
     people = batch_people(batch)
-    asked = consent_gate(people, sender.purposes, sender.clock())
+    asked = gate_ask(people, sender.purposes, sender.clock())
     dropped = asked.counts()
     allowed = people[asked.allowed]
     members = members_build(sender.destination, sender.client.account, allowed)
@@ -139,7 +140,7 @@ def add_resume(sender: Sender, batch: SyncBatch) -> list[Member]:
 def gate_again(sender: Sender, batch: SyncBatch, members: list[Member], *, is_first: bool) -> list[Member]:
     """The last question before the request. Nothing of a first attempt has left yet; of a further one it may have."""
     people = numbers_of(members)
-    asked = consent_gate(people, sender.purposes, sender.clock())
+    asked = gate_ask(people, sender.purposes, sender.clock())
     if bool(asked.allowed.all()):
         return members
     denied = people[~asked.allowed]

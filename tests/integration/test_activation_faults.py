@@ -1,16 +1,19 @@
 """Every fault of the sandbox, in each network's words: the list ends right and nothing is doubled or lost."""
 
 import datetime as dt
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import DatabaseError
 
+from cdp.consent import gate
 from cdp.core.time import utc_now
 from segments.activation.models import Connection, RemovalReceipt, SentEntry, Sync, SyncBatch, SyncOutcome
 from segments.activation.policy import SendPolicy
 from segments.activation.services import connection_resume
-from tests.activation_world import FAST, Stage, consent_withdraw, digest_of, members_set, stage_make
+from tests.activation_world import FAST, Stage, consent_withdraw, digest_of, members_set, people_make, stage_make
 from tests.sandbox_stage import SandboxTalk, sandbox_thread
 
 pytestmark = pytest.mark.django_db
@@ -208,3 +211,35 @@ def test_an_opt_out_is_queued_while_the_connection_is_paused(stage: Stage) -> No
     connection_resume(Connection.objects.get().key, actor="x")
     stage.drain()
     assert stage.is_equal([n for n in stage.people if n != 3])
+
+
+def test_a_gate_that_does_not_answer_sends_nobody_and_removes_nobody(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> None:
+        raise DatabaseError("down")
+
+    stage.sync()
+    members_set(stage.segment, [*stage.people, *people_make(3, start=25)])
+    with monkeypatch.context() as patch:
+        patch.setattr(gate, "_reasons", down)
+        stage.run()
+        consent_withdraw(3)
+        stage.drain_wishes()
+        assert stage.is_equal(stage.people)
+        assert not SentEntry.objects.filter(wanted=False).exists()
+    stage.clock = lambda: utc_now() + dt.timedelta(seconds=60)
+    stage.sync()
+    assert stage.is_equal([n for n in range(1, 28) if n != 3])
+
+
+def test_a_gate_that_fails_between_plan_and_send_holds_the_batch(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.sandbox.fault(stage.network, "429", retry_after=0.05)
+    stage.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(gate, "_reasons", lambda *_: (_ for _ in ()).throw(DatabaseError("down")))
+        time.sleep(0.1)
+        assert stage.run(plan=False).state == "waiting"
+        assert stage.sandbox.requests()["requests"] == {}
+    stage.drain()
+    assert stage.is_equal(stage.people)

@@ -1,10 +1,13 @@
 """Wanted against sent: only the difference goes out, nobody without consent, and a second run sends nothing."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from google.ads import datamanager_v1
+from google.protobuf import json_format
 
 from cdp.consent.models import ConsentState, DestinationPurpose
 from cdp.core.errors import RejectedError
@@ -228,6 +231,25 @@ def test_nothing_readable_is_sent_or_logged(stage: Stage, tmp_path: Path, caplog
         assert f"person{number}@" not in logged
     assert "sandbox-token" not in logged
     assert digest_of(7) not in str(list(SyncBatch.objects.values()))
+
+
+def test_every_body_that_went_to_google_is_one_of_its_protos(sandbox: SandboxTalk, tmp_path: Path) -> None:
+    stage = stage_make(sandbox, "google", 8)
+    stage.sync()
+    members_set(stage.segment, stage.people[1:])
+    stage.sync()
+    kinds = {
+        "/google/v1/audienceMembers:ingest": datamanager_v1.IngestAudienceMembersRequest,
+        "/google/v1/audienceMembers:remove": datamanager_v1.RemoveAudienceMembersRequest,
+        "/google/v1/accountTypes/GOOGLE_ADS/accounts/1234567890/userLists": datamanager_v1.UserList,
+    }
+    seen = set()
+    for line in (tmp_path / "requests.jsonl").read_text(encoding="utf-8").splitlines():
+        request = json.loads(line)
+        if request["method"] == "POST" and request["path"] in kinds:
+            json_format.Parse(request["body"], kinds[request["path"]].pb()(), ignore_unknown_fields=False)
+            seen.add(request["path"])
+    assert seen == set(kinds)
 
 
 def test_secrets_are_sealed(stage: Stage) -> None:
