@@ -19,10 +19,12 @@ from cdp.profiles.models import Profile
 from cdp.profiles.selectors import profile_no_of_id
 from cdp.screen.listing import number_or_none, page_of
 from cdp.screen.page import actor_name, page_render, staff_page
+from cdp.screen.remember import remembered, remembered_forget
 
 PAGE_ROWS = 50
 NEWEST_ROWS = 25
-KINDS = ("merged", "unmerged", "demoted", "blocked")
+FIGURE_SECONDS = 60.0
+KINDS = {"merged": "Joined", "unmerged": "Parted", "demoted": "Gave way", "blocked": "Blocked"}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -67,18 +69,29 @@ def identity_page(request: HttpRequest) -> HttpResponseBase:
     listed = page_of(found, PAGE_ROWS, [d.decision_no for d in found], is_first=before_no is None)
     numbers = {d.profile_no for d in listed.rows} | {d.other_profile_no for d in listed.rows if d.other_profile_no}
     ids = dict(Profile.objects.filter(profile_no__in=numbers).values_list("profile_no", "profile_id"))
+    now = utc_now()
+    counts = remembered("identity.decisions", FIGURE_SECONDS, now, decisions_count).value
     return page_render(
         request,
         "cdp/identity.html",
         "Identity",
-        kinds=KINDS,
+        kinds=[(key, words, counts.get(key, 0)) for key, words in KINDS.items()],
         kind=kind,
         listed=listed,
         lines=[(d, ids.get(d.profile_no), ids.get(d.other_profile_no or 0)) for d in listed.rows],
-        counts=dict(IdentityDecision.objects.filter(kind__in=KINDS).values_list("kind").annotate(n=Count("pk"))),
         types=list(IdentifierType.objects.all()),
-        held=dict(Identifier.objects.values_list("type_id").annotate(n=Count("pk"))),
+        held=remembered("identity.held", FIGURE_SECONDS, now, identifiers_count).value,
     )
+
+
+def identifiers_count() -> dict[int, int]:
+    """{type id: identifiers held}; a pass over all of them."""
+    return dict(Identifier.objects.values_list("type_id").annotate(n=Count("pk")))
+
+
+def decisions_count() -> dict[str, int]:
+    """{kind: decisions} of the kinds that are shown."""
+    return dict(IdentityDecision.objects.filter(kind__in=KINDS).values_list("kind").annotate(n=Count("pk")))
 
 
 @require_POST
@@ -90,6 +103,7 @@ def merge_undo_page(request: HttpRequest, decision_no: int) -> HttpResponseBase:
     except RejectedError as error:
         messages.error(request, f"Not parted: {error.message}")
     else:
+        remembered_forget()
         messages.success(request, "Parted again. Traits, consents, segments and audiences of both follow.")
     return redirect("page:identity")
 
@@ -108,6 +122,7 @@ def merge_page(request: HttpRequest, profile_id: uuid.UUID) -> HttpResponseBase:
     except RejectedError as error:
         messages.error(request, f"Not joined: {error.message}")
     else:
+        remembered_forget()
         messages.success(request, "Joined. The Identity page parts them again.")
     return redirect("page:person", profile_id)
 
@@ -123,6 +138,7 @@ def erase_page(request: HttpRequest, profile_id: uuid.UUID) -> HttpResponseBase:
         messages.error(request, "Nothing was erased: tick the box that says so.")
         return redirect("page:person", profile_id)
     erasure = profile_erase(profile_no, actor_name(request), utc_now())
+    remembered_forget()
     messages.success(
         request,
         f"Erased: {erasure.identifiers} identifiers with their traits, events and consents. "

@@ -21,7 +21,7 @@ from segments.definition.selectors import segments_naming
 
 SAMPLE = 8
 STALE_FACTOR = 2
-FIGURE_SECONDS = 20.0
+FIGURE_SECONDS = 60.0
 
 
 def people_total(now: dt.datetime) -> int:

@@ -10,7 +10,7 @@ from cdp.screen.reading import rows
 from cdp.screen.remember import Remembered, remembered
 from segments.activation.models import RemovalReceipt
 
-BIG_TABLE_SECONDS = 20.0
+BIG_TABLE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
