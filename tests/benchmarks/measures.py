@@ -8,7 +8,7 @@ from time import perf_counter
 
 from django.conf import settings
 
-from tests.benchmarks import collecting, counting, refreshing, syncing
+from tests.benchmarks import collecting, counting, reading, refreshing, syncing
 from tests.benchmarks.report import PATH, Figure, markdown
 from tests.benchmarks.world import Size, world_build
 
@@ -17,6 +17,7 @@ FULL, SMALL = Size(1_000_000, 20_000_000), Size(20_000, 400_000)
 Measure = Callable[[Size, dt.datetime], Sequence[Figure]]
 MEASURES: dict[str, tuple[str, Measure]] = {
     "collect": ("Collect", collecting.measure),
+    "read": ("Profile read", reading.measure),
     "count": ("Live count", counting.measure),
     "membership": ("Membership write", counting.measure_membership),
     "refresh": ("RFM and LTV refresh", refreshing.measure),

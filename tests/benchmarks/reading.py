@@ -29,7 +29,7 @@ def measure(size: Size, as_of: dt.datetime) -> Sequence[Figure]:
     ]
     lookup = http_request(
         "POST", "/api/v1/profiles/lookup", {**headers, "Content-Type": "application/json"},
-        json.dumps({"identifiers": wanted}).encode(),
+        json.dumps({"lookups": wanted}).encode(),
     )  # fmt: skip
     with web_server() as port:
         http_load(port, lambda n: requests[n % len(requests)], connections=8, seconds=3)

@@ -37,7 +37,7 @@ def seconds_median(work: Callable[[], object], *, runs: int = 5, warm: int = 1) 
 
 
 def machine_line() -> str:
-    """Cores, memory, Python and date of this run."""
+    """Cores, memory, Python, how busy the machine was, and date of this run."""
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     model = next(
         (
@@ -49,7 +49,7 @@ def machine_line() -> str:
     )
     return (
         f"{os.cpu_count()} cores ({model}), {pages * size / 2**30:.0f} GB, Python {platform.python_version()}, "
-        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}"
+        f"load average {os.getloadavg()[0]:.1f}, {dt.datetime.now(dt.UTC):%Y-%m-%d}"
     )
 
 
