@@ -12,6 +12,9 @@ from tests.fresh_database import flush_replace
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_BROWSER = "no Chromium on this machine: the browser stories did NOT run (apt install chromium, or set CDP_CHROMIUM)"
 
+# The browser driver keeps its event loop in the worker's thread, where later tests ask the database; nothing here is async.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
 
 def chromium_find() -> str | None:
     """Path of a Chromium, named by ``CDP_CHROMIUM`` or found on PATH."""
