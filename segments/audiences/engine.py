@@ -4,8 +4,8 @@ One connection per process, kept open and brought up to date when the data versi
 since a question already uses every thread. A question that takes too long is stopped.
 """
 
+import atexit
 import datetime as dt
-import hashlib
 import os
 import threading
 import time
@@ -31,7 +31,7 @@ from segments.audiences.models import SegmentBitmap
 from segments.definition.compile import EngineTables
 from segments.definition.nodes import AllOf, AnyOf, CoreNode, DidEvent, MemberOf, Not, Sampled, ValueTest
 
-__all__ = ["Engine", "Needs", "TooCostlyError", "engine_open", "needs_of"]
+__all__ = ["Engine", "Needs", "TooCostlyError", "Versions", "engine_open", "needs_of"]
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +57,15 @@ class Needs:
     segment_nos: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Differs whenever an answer could differ, apart from time passing."""
+
+    profiles: object
+    events: object = ""
+    memberships: object = ()
+
+
 @dataclass(slots=True)
 class _View:
     """A registered view: what it shows, until when it may be used, and how to let its files go."""
@@ -73,24 +82,26 @@ class Engine:
 
     duck: Any
     _views: dict[str, _View] = field(default_factory=dict)
+    _people: tuple[object, int] = (None, 0)
 
-    def version(self, needs: Needs) -> str:
-        """Changes whenever an answer of a rule with these needs could, apart from time passing."""
+    def versions(self, needs: Needs) -> Versions:
+        """Of the data of now."""
         events = events_version() if needs.events else ""
-        return _version(needs, profiles_version(), events, _bitmap_versions(needs.segment_nos))
+        return Versions(profiles_version(), events, _bitmap_versions(needs.segment_nos))
 
-    def shown_version(self, needs: Needs) -> str:
-        """The version that the views of the last ``tables`` show."""
+    def shown(self, needs: Needs) -> Versions:
+        """Of what the views of the last ``tables`` show."""
         events = self._views["events"].version if needs.events else ""
         memberships = self._views["memberships"].version if needs.segment_nos else ()
-        return _version(needs, self._views[_profiles_name(needs.groups)].version, events, memberships)
+        return Versions(self._views[_profiles_name(needs.groups)].version, events, memberships)
 
-    def tables(self, needs: Needs) -> EngineTables:
-        """The views as Ibis tables, of this moment."""
+    def tables(self, needs: Needs, wanted: Versions | None = None) -> EngineTables:
+        """The views as Ibis tables, of this moment; ``wanted`` saves asking for the versions again."""
+        wanted = wanted or self.versions(needs)
         return EngineTables(
-            profiles=self._profiles(needs.groups),
-            events=self._events() if needs.events else None,
-            memberships=self._memberships(needs.segment_nos) if needs.segment_nos else None,
+            profiles=self._profiles(needs.groups, wanted),
+            events=self._events(wanted) if needs.events else None,
+            memberships=self._memberships(needs.segment_nos, wanted) if needs.segment_nos else None,
         )
 
     def arrays(self, expression: Any, *, seconds: float) -> dict[str, Any]:
@@ -102,6 +113,13 @@ class Engine:
         """Run an Ibis expression; rows as dicts of Python values."""
         statement = str(ibis.to_sql(expression, dialect="duckdb"))
         return self._run(statement, seconds, _as_dicts)
+
+    def people(self, profiles: Any, version: object, *, seconds: float) -> int:
+        """How many living people there are; counted once for each version of them."""
+        if self._people[0] != version:
+            found = self.arrays(profiles.aggregate(people=profiles.count()), seconds=seconds)
+            self._people = (version, int(found["people"][0]))
+        return self._people[1]
 
     def close(self) -> None:
         """Let every file and the connection go."""
@@ -125,7 +143,7 @@ class Engine:
         finally:
             watch.cancel()
 
-    def _profiles(self, groups: frozenset[str]) -> Any:
+    def _profiles(self, groups: frozenset[str], wanted: Versions) -> Any:
         """One view per set of groups, since each group is a join over all people."""
         name = _profiles_name(groups)
 
@@ -133,17 +151,17 @@ class Engine:
             view = profiles_register(self.duck, groups=sorted(groups), name=name)
             return view.version, view.close
 
-        return self._view(name, profiles_version(), register)
+        return self._view(name, wanted.profiles, register)
 
-    def _events(self) -> Any:
+    def _events(self, wanted: Versions) -> Any:
         def register() -> tuple[object, Callable[[], None]]:
             snapshot = events_open().__enter__()
             snapshot.register(self.duck, "events")
             return snapshot.version, lambda: snapshot.__exit__(None, None, None)
 
-        return self._view("events", events_version(), register)
+        return self._view("events", wanted.events, register)
 
-    def _memberships(self, segment_nos: frozenset[int]) -> Any:
+    def _memberships(self, segment_nos: frozenset[int], wanted: Versions) -> Any:
         def register() -> tuple[object, Callable[[], None]]:
             found = SegmentBitmap.objects.filter(segment_no__in=segment_nos).order_by("segment_no")
             bitmaps = {row.segment_no: BitMap64.deserialize(bytes(row.bitmap)) for row in found}
@@ -156,7 +174,7 @@ class Engine:
             self.duck.register("memberships", table)
             return _bitmap_versions(segment_nos), lambda: None
 
-        return self._view("memberships", _bitmap_versions(segment_nos), register)
+        return self._view("memberships", wanted.memberships, register)
 
     def _view(self, name: str, version: object, register: Callable[[], tuple[object, Callable[[], None]]]) -> Any:
         """The view as it is when it shows ``version``, else registered anew."""
@@ -174,10 +192,6 @@ class Engine:
 
 def _profiles_name(groups: frozenset[str]) -> str:
     return "_".join(["profiles", *sorted(groups)])
-
-
-def _version(needs: Needs, *parts: object) -> str:
-    return hashlib.sha256(repr([sorted(needs.groups), *parts]).encode()).hexdigest()
 
 
 def _as_dicts(result: Any) -> list[dict[str, Any]]:
@@ -231,6 +245,9 @@ def engine_forget() -> None:
         with suppress(duckdb.Error):
             engine.close()
     _kept.clear()
+
+
+atexit.register(engine_forget)
 
 
 def _engine() -> Engine:

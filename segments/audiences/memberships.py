@@ -29,6 +29,7 @@ COPY_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
 COPY_END = struct.pack("!h", -1)
 COPY_ROWS_PER_WRITE = 100_000
 LOOK_UP_BY_NUMBER = 20_000
+ANALYZE_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,9 @@ def membership_replace(segment_no: int, version: int, members: Numbers, now: dt.
     with connection.cursor() as cursor:
         _open(cursor, segment_no, version, joined, now)
         _close(cursor, segment_no, left, now)
+        if len(joined) + len(left) >= ANALYZE_ROWS:
+            # The next change may come before autovacuum has seen these rows, and would be planned as if there were none.
+            cursor.execute("ANALYZE segments_membership")
     _bitmap_write(segment_no, version, wanted, now)
     if len(joined) or len(left):
         payload = {"segment_no": segment_no, "version": version, "joined": len(joined), "left": len(left)}

@@ -97,28 +97,28 @@ def segment_preview(
     core = definition_lower(parsed.where, moment)
     needs = needs_of([core])
     with engine_open() as engine:
-        question = (definition_fingerprint(parsed), with_rows, with_reach)
-        if (known := _recall((*question, engine.version(needs)), as_of)) is not None:
+        question, versions = (definition_fingerprint(parsed), with_rows, with_reach), engine.versions(needs)
+        if (known := _recall((*question, versions), as_of)) is not None:
             return known
-        tables = engine.tables(needs)
-        key = (*question, engine.shown_version(needs))
-        counted = _counted(engine, tables, core_truth(core, tables), seconds)
-        rows = _effects(engine, tables, parsed, moment, counted["members"], seconds) if with_rows else ()
+        tables = engine.tables(needs, versions)
+        versions = engine.shown(needs)
+        count, identified = _counted(engine, tables, core_truth(core, tables), seconds)
+        people = engine.people(tables.profiles, versions.profiles, seconds=seconds)
+        rows = _effects(engine, tables, parsed, moment, count, seconds) if with_rows else ()
         members = _members(engine, definition_compile(core, tables), seconds) if with_reach else None
     reach = () if members is None else reach_count(members, as_of)
     took_ms = (time.perf_counter() - started) * 1_000
-    preview = Preview(counted["members"], counted["identified"], counted["people"], as_of, took_ms, rows, reach)
-    _remember(key, preview)
+    preview = Preview(count, identified, people, as_of, took_ms, rows, reach)
+    _remember((*question, versions), preview)
     return preview
 
 
-def _counted(engine: Engine, tables: EngineTables, truth: Any, seconds: float) -> dict[str, int]:
-    """Members, identified members, and everybody."""
+def _counted(engine: Engine, tables: EngineTables, truth: Any, seconds: float) -> tuple[int, int]:
+    """Members, and identified members."""
     found = tables.profiles.filter(truth)
-    members = found.aggregate(members=found.count(), identified=found.is_identified.sum().fill_null(0))
-    everybody = tables.profiles.aggregate(people=tables.profiles.count())
-    values = engine.arrays(members.cross_join(everybody), seconds=seconds)
-    return {name: int(column[0]) for name, column in values.items()}
+    identified = found.is_identified.sum().fill_null(0)
+    values = engine.arrays(found.aggregate(members=found.count(), identified=identified), seconds=seconds)
+    return int(values["members"][0]), int(values["identified"][0])
 
 
 def _members(engine: Engine, expression: Any, seconds: float) -> npt.NDArray[np.int64]:

@@ -120,9 +120,9 @@ def test_the_same_question_is_answered_from_memory_until_data_change(monkeypatch
     assert segment_preview(rule(FRENCH, BOUGHT), NOW).count == 1
     say("u1", NOW + HOUR, country="DE")
     assert segment_preview(rule(FRENCH, BOUGHT), NOW).count == 0
-    assert len(asked) == 2
+    asked.clear()
     segment_preview(rule(FRENCH, BOUGHT), NOW + DAY)
-    assert len(asked) == 3
+    assert len(asked) == 1
 
 
 def test_a_question_that_takes_too_long_is_stopped_and_the_next_one_answered() -> None:
