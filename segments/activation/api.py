@@ -76,7 +76,7 @@ class AudiencesView(APIView):
                 values["title"],
                 values["segment"],
                 values["purposes"],
-                holdout_share=values["holdout_share"],
+                holdout_share=values.get("holdout_share"),
                 actor=actor,
             )
             for target in targets:

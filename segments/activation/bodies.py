@@ -48,7 +48,7 @@ class TargetIn(StrictSerializer):
         max_length=80, required=False, help_text="A list that exists; else one is made."
     )
     sync_every_minutes = serializers.IntegerField(min_value=1, max_value=10_080, default=60)
-    max_removal_share = serializers.FloatField(min_value=0, max_value=1, default=0.2)
+    max_removal_share = serializers.FloatField(min_value=0, max_value=1, required=False)
     is_enabled = serializers.BooleanField(default=True)
 
 
@@ -59,7 +59,7 @@ class AudienceIn(StrictSerializer):
     title = serializers.CharField(max_length=80)
     segment = serializers.CharField(max_length=60)
     purposes = serializers.ListField(child=serializers.CharField(max_length=40), allow_empty=False)
-    holdout_share = serializers.FloatField(min_value=0, max_value=0.9, default=0.1)
+    holdout_share = serializers.FloatField(min_value=0, max_value=0.9, required=False)
     targets = TargetIn(many=True, required=False)
 
 

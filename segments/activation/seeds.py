@@ -22,7 +22,7 @@ AUDIENCES = (
 
 
 def sandbox_connections_ensure(
-    base_url: str, *, actor: str = "system", holdout_share: float = 0.1
+    base_url: str, *, actor: str = "system", holdout_share: float | None = None
 ) -> list[AudienceTarget]:
     """Connections at the sandbox, purposes and audiences, as far as their segments exist. Safe to repeat.
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
@@ -19,16 +20,17 @@ def audience_target_save(
     actor: str,
     external_id: str = "",
     sync_every_minutes: int = 60,
-    max_removal_share: float = 0.2,
+    max_removal_share: float | None = None,
     is_enabled: bool = True,
 ) -> AudienceTarget:
     """Address a network with an audience, or change how. ``external_id``: a list that exists there; else one is made.
 
-    Raises RejectedError naming the field.
+    ``max_removal_share`` None is the workspace's (CDP_MAX_REMOVAL_SHARE), or stays what it is. Raises RejectedError naming the field.
     """
+    share = settings.CONFIG.cdp_max_removal_share if max_removal_share is None else max_removal_share
     if not 1 <= sync_every_minutes <= 10_080:
         raise RejectedError("Enter 1 to 10,080 minutes.", code="range", field="sync_every_minutes")
-    if not 0 <= max_removal_share <= 1:
+    if not 0 <= share <= 1:
         raise RejectedError("Enter a share from 0 to 1.", code="range", field="max_removal_share")
     with transaction.atomic():
         audience = Audience.objects.filter(key=audience_key).first()
@@ -37,7 +39,7 @@ def audience_target_save(
             raise RejectedError("No audience has this key.", code="unknown_audience", field="audience")
         if connection is None:
             raise RejectedError("No connection has this key.", code="unknown_connection", field="connection")
-        target, _ = AudienceTarget.objects.select_for_update().get_or_create(
+        target, is_new = AudienceTarget.objects.select_for_update().get_or_create(
             audience=audience, connection=connection, defaults={"external_id": external_id}
         )
         if external_id and target.external_id != external_id:
@@ -45,7 +47,9 @@ def audience_target_save(
                 message = "People stand on the list already; an audience keeps its list then."
                 raise RejectedError(message, code="conflict", field="external_id")
             target.external_id = external_id
-        target.sync_every_minutes, target.max_removal_share = sync_every_minutes, max_removal_share
+        target.sync_every_minutes = sync_every_minutes
+        if is_new or max_removal_share is not None:
+            target.max_removal_share = share
         target.is_enabled = is_enabled
         target.save(update_fields=["external_id", "sync_every_minutes", "max_removal_share", "is_enabled"])
         audit(actor, "audience_target_saved", "audience", audience_key, {"connection": connection_key})

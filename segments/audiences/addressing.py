@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from django.conf import settings
 from django.db import transaction
 
 from cdp.access.services import audit
@@ -18,11 +19,12 @@ LARGEST_HOLDOUT = 0.9
 
 
 def audience_save(
-    key: str, title: str, segment_key: str, purposes: Sequence[str], *, holdout_share: float, actor: str
+    key: str, title: str, segment_key: str, purposes: Sequence[str], *, holdout_share: float | None = None, actor: str
 ) -> Audience:
     """Make an audience, or change its title, purposes and holdout share. Its segment and salt stay what they are.
 
-    The salt is the key: who is held out of one audience says nothing about another.
+    ``holdout_share`` None is the workspace's (CDP_HOLDOUT_SHARE), or stays what it is. The salt is the key: who is held out
+    of one audience says nothing about another.
     Raises RejectedError naming the field (``conflict`` when the segment would change).
     """
     if not KEY_FORM.fullmatch(key) or len(key) > 60:
@@ -30,7 +32,8 @@ def audience_save(
         raise RejectedError(message, code="format", field="key")
     if not title.strip():
         raise RejectedError("Enter a title.", code="required", field="title")
-    if not 0 <= holdout_share <= LARGEST_HOLDOUT:
+    share = settings.CONFIG.cdp_holdout_share if holdout_share is None else holdout_share
+    if not 0 <= share <= LARGEST_HOLDOUT:
         raise RejectedError("Enter a share from 0 to 0.9.", code="range", field="holdout_share")
     known = set(Purpose.objects.values_list("key", flat=True))
     if unknown := [purpose for purpose in purposes if purpose not in known]:
@@ -50,7 +53,7 @@ def audience_save(
                 "title": title,
                 "segment": segment,
                 "purposes": list(dict.fromkeys(purposes)),
-                "holdout_share": holdout_share,
+                "holdout_share": share,
                 "holdout_salt": key[:40],
             },
         )
@@ -58,7 +61,7 @@ def audience_save(
             raise RejectedError("An audience keeps its segment; make another one.", code="conflict", field="segment")
         if not is_new:
             audience.title, audience.purposes = title, list(dict.fromkeys(purposes))
-            audience.holdout_share = holdout_share
+            audience.holdout_share = audience.holdout_share if holdout_share is None else share
             audience.save(update_fields=["title", "purposes", "holdout_share"])
-        audit(actor, "audience_saved", "audience", key, {"purposes": list(purposes), "holdout_share": holdout_share})
+        audit(actor, "audience_saved", "audience", key, {"purposes": list(purposes), "holdout_share": share})
     return audience
