@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 EVALUATE_SECONDS = 300.0
 LEASE = dt.timedelta(minutes=12)
 RETRY_AFTER = dt.timedelta(minutes=5)
+POSTPONE_SECONDS = 30.0
 UNEXPECTED = "The count failed for a reason of ours ({error}). The members before it stay; it is tried again."
 
 
@@ -46,7 +47,8 @@ class SegmentClaim:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How one evaluation ended. ``state``: ready, failed, or discarded (a newer rule or another worker took over)."""
+    """How one evaluation ended. ``state``: ready, failed, postponed (the engine was busy, it is tried again soon), or
+    discarded (a newer rule or another worker took over)."""
 
     segment_no: int
     state: str
@@ -87,7 +89,9 @@ def segment_evaluate(segment_no: int, now: dt.datetime, *, claim: SegmentClaim |
     try:
         version = SegmentVersion.objects.get(pk=claim.version_id)
         members = members_find(version, now)
-    except (RejectedError, NeedsHumanError, RetryableError, duckdb.Error) as error:
+    except RetryableError as error:
+        return _postponed(claim, error, now)
+    except (RejectedError, NeedsHumanError, duckdb.Error) as error:
         return _failed(claim, _sentence(error), now)
     except Exception as error:
         _failed(claim, UNEXPECTED.format(error=type(error).__name__), now)
@@ -161,6 +165,15 @@ def _failed(claim: SegmentClaim, sentence: str, now: dt.datetime) -> Evaluation:
     changed = held.update(state="failed", error=sentence[:400], leased_until=None, due_at=now + RETRY_AFTER)
     log.warning("segment_evaluation_failed", segment_no=claim.segment_no, is_current=bool(changed))
     return Evaluation(claim.segment_no, "failed" if changed else "discarded", error=sentence)
+
+
+def _postponed(claim: SegmentClaim, error: RetryableError, now: dt.datetime) -> Evaluation:
+    """Nothing is wrong with the rule: give the claim back and come again."""
+    wait = dt.timedelta(seconds=error.retry_after_seconds or POSTPONE_SECONDS)
+    held = Segment.objects.filter(segment_no=claim.segment_no, fence=claim.fence)
+    changed = held.update(leased_until=None, due_at=now + wait)
+    log.info("segment_evaluation_postponed", segment_no=claim.segment_no, seconds=wait.total_seconds())
+    return Evaluation(claim.segment_no, "postponed" if changed else "discarded", error=str(error))
 
 
 def _sentence(error: Exception) -> str:

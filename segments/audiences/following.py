@@ -12,13 +12,14 @@ from segments.audiences.memberships import memberships_erase
 from segments.audiences.models import Membership
 from segments.definition.models import Segment
 
-__all__ = ["PEOPLE_TOPICS", "SUBSCRIBER", "memberships_follow"]
+__all__ = ["PEOPLE_TOPICS", "SUBSCRIBER", "changes_forget", "memberships_follow"]
 
 # The topics of cdp.identity as this slice gets them, see cdp.events.outbox.outbox_subscribe.
 SUBSCRIBER = "audiences"
 PEOPLE_TOPICS = ("profile_erased", "profiles_merged", "profiles_unmerged")
 OUTBOX_LIMIT = 200
 OUTBOX_LEASE_SECONDS = 120.0
+CHANGES_KEPT = dt.timedelta(days=7)
 
 
 def memberships_follow(now: dt.datetime) -> int:
@@ -40,3 +41,9 @@ def memberships_follow(now: dt.datetime) -> int:
                     Segment.objects.filter(segment_no__in=touched, due_at__gt=now).update(due_at=now)
                 done += outbox_finish(claim)
     return done
+
+
+def changes_forget(now: dt.datetime) -> int:
+    """Close announcements of changed memberships that nobody took within a week, so that they do not pile up."""
+    old = outbox_claim("membership_changed", OUTBOX_LIMIT, now - CHANGES_KEPT, OUTBOX_LEASE_SECONDS)
+    return sum(outbox_finish(claim) for claim in old)

@@ -15,7 +15,7 @@ from segments.audiences.evaluating import (
     segments_claim_next,
 )
 from segments.audiences.examples import EXAMPLES
-from segments.audiences.following import memberships_follow
+from segments.audiences.following import changes_forget, memberships_follow
 from segments.audiences.memberships import memberships_erase
 from segments.audiences.models import Membership, SegmentBitmap
 from segments.audiences.previewing import Preview, segment_preview
@@ -30,6 +30,7 @@ __all__ = [
     "Preview",
     "Wanted",
     "audience_wanted",
+    "changes_forget",
     "memberships_erase",
     "memberships_follow",
     "segment_archive",

@@ -21,4 +21,6 @@ def segment_evaluate(segment_no: int) -> None:
 @shared_task(name="segments.audiences.tasks.memberships_follow")  # type: ignore[untyped-decorator]
 def memberships_follow() -> None:
     """Take erased people out at once; look again at segments of merged and parted ones."""
-    services.memberships_follow(utc_now())
+    now = utc_now()
+    services.memberships_follow(now)
+    services.changes_forget(now)

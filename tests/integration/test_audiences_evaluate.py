@@ -1,5 +1,6 @@
 """Who is in: members follow the rule, the history says since when, and a failure keeps the last good members."""
 
+import datetime as dt
 import threading
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 from pyroaring import BitMap64
 
-from cdp.core.errors import RejectedError
+from cdp.core.errors import RejectedError, RetryableError
 from cdp.events.flush import events_flush
 from cdp.events.models import OutboxMessage
 from cdp.identity.services import merge_undo, profile_erase, profiles_merge
@@ -18,6 +19,7 @@ from segments.audiences.engine import TooCostlyError
 from segments.audiences.memberships import bitmap_read, membership_replace
 from segments.audiences.models import Audience, Membership, SegmentBitmap, SegmentSize
 from segments.audiences.services import (
+    changes_forget,
     memberships_follow,
     segment_archive,
     segment_claim,
@@ -147,6 +149,32 @@ def test_a_failure_keeps_the_last_good_members(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.undo()
     assert evaluate("french", NOW + 2 * HOUR).size == 2
     assert (Segment.objects.get().state, Segment.objects.get().error) == ("ready", "")
+
+
+def test_a_busy_engine_postpones_and_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    french("u1")
+    save("french", FRENCH)
+    evaluate("french")
+
+    def busy(*_: object) -> None:
+        raise RetryableError("Many counts are under way.", retry_after_seconds=5)
+
+    monkeypatch.setattr(evaluating, "members_find", busy)
+    assert evaluate("french", NOW + HOUR).state == "postponed"
+    segment = Segment.objects.get()
+    assert (segment.state, segment.error, segment.leased_until) == ("ready", "", None)
+    assert segment.due_at == NOW + HOUR + dt.timedelta(seconds=5)
+    assert len(members_of("french")) == 1
+
+
+def test_announcements_nobody_takes_are_closed_after_a_week() -> None:
+    french("u1")
+    save("french", FRENCH)
+    evaluate("french")
+    message = OutboxMessage.objects.get(topic="membership_changed")
+    assert changes_forget(message.due_at + 6 * DAY) == 0
+    assert changes_forget(message.due_at + 8 * DAY) == 1
+    assert changes_forget(message.due_at + 8 * DAY) == 0
 
 
 def test_a_bug_is_noted_and_raised(monkeypatch: pytest.MonkeyPatch) -> None:
