@@ -5,6 +5,7 @@ Tests run against a throw-away database on the private server (or on ``DATABASE_
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,10 +15,11 @@ from pathlib import Path
 
 from cdp.config import BASE_DIR, Config, load_config
 from cdp.local_postgres import postgres_start, postgres_stop
-from cdp.postgres_account import LocalPostgresError
+from cdp.postgres_account import CHILD, LocalPostgresError
 from cdp.supervisor import say
 
 PYTHON = sys.executable
+TIDY_SECONDS = 90
 STATIC_CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("format", ("-m", "ruff", "format", "--check", "--quiet", ".")),
     ("lint", ("-m", "ruff", "check", "--quiet", ".")),
@@ -49,18 +51,25 @@ def database(config: Config) -> Iterator[dict[str, str]]:
 
 
 def run(arguments: tuple[str, ...] | list[str], environment: dict[str, str], *, quiet: bool) -> int:
-    """One Python program; ``quiet`` shows its output only when it fails."""
-    done = subprocess.run(  # noqa: S603
-        [PYTHON, *arguments],
+    """One Python program; ``quiet`` shows its output only when it fails. Asked to end, it may tidy up; killed, it is told."""
+    parent = ["--parent", str(os.getpid()), "--signal", str(int(signal.SIGINT))]
+    with subprocess.Popen(  # noqa: S603
+        [PYTHON, "-I", str(CHILD), *parent, "--", PYTHON, *arguments],
         cwd=BASE_DIR,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE if quiet else None,
         stderr=subprocess.STDOUT if quiet else None,
-        check=False,
-    )
-    if quiet and done.returncode:
-        say(done.stdout.decode(errors="replace").rstrip())
-    return done.returncode
+        start_new_session=True,  # Ctrl-C reaches it through us, once
+    ) as process:
+        try:
+            output, _ = process.communicate()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=TIDY_SECONDS)
+            raise
+    if quiet and process.returncode:
+        say(output.decode(errors="replace").rstrip())
+    return process.returncode
 
 
 def step(title: str, arguments: tuple[str, ...], environment: dict[str, str]) -> bool:
@@ -102,11 +111,18 @@ def bench(config: Config, arguments: list[str]) -> int:
         return run(["-m", "tests.benchmarks", *arguments], environment, quiet=False)
 
 
+def interrupt(_number: int, _frame: object) -> None:
+    """A polite request to end counts as Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def main(arguments: list[str]) -> int:
     """Run one command."""
     commands = {"check": check, "test": test, "bench": bench}
     config = load_config()
     (Path(config.cdp_data_dir) / "test").mkdir(parents=True, exist_ok=True)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     try:
         return commands[arguments[0]](config, arguments[1:])
     except LocalPostgresError as error:
