@@ -182,7 +182,7 @@ def calibration_picture(report: dict[str, Any]) -> DotChart | None:
 
 type ParameterLine = tuple[str, object, object]
 """(name, in use, learned on the test's first half)."""
-HIDDEN_PARAMETERS = frozenset({"tolerance"})  # of the fitting, not of the model
+HIDDEN_PARAMETERS = frozenset({"tolerance", "next_id"})  # of the bookkeeping, not of the model
 
 
 def parameter_tables(parameters: dict[str, Any]) -> list[tuple[str, list[ParameterLine]]]:
@@ -202,7 +202,9 @@ def parameter_tables(parameters: dict[str, Any]) -> list[tuple[str, list[Paramet
         if lines:
             tables.append((f"{part.capitalize()}{': ' + kind if kind else ''}", lines))
     loose: list[ParameterLine] = [
-        (name, value, None) for name, value in parameters.items() if isinstance(value, int | float)
+        (name, value, None)
+        for name, value in parameters.items()
+        if isinstance(value, int | float) and name not in HIDDEN_PARAMETERS
     ]
     return [*tables, ("Settings", loose)] if loose else tables
 

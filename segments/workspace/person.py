@@ -139,7 +139,7 @@ def held_by(profile_no: int) -> list[HeldBy]:
         )
     }
     lines = []
-    for entry in entries:
+    for entry in (entry for entry in entries if entry.target_no in targets):
         match (entry.wanted, entry.is_on_list):
             case (True, True):
                 tone, words = "ok", "Confirmed"

@@ -78,7 +78,7 @@ def visit_moment(row: tuple[Any, ...], currency: str) -> Moment:
 
 
 IDENTITY_WORDS = {
-    "created": "First seen",
+    "created": "Became known here",
     "linked": "Identifier joined",
     "merged": "Joined with another person",
     "unmerged": "Parted from another person",
