@@ -86,7 +86,7 @@ class EventFile(models.Model):
     """The manifest: a Parquet file exists for readers exactly while its row has no ``removed_at``.
 
     ``hot`` files hold one flush (any months); ``compacted`` files hold one occurred month and one hash bucket,
-    ``identifier_no % buckets == bucket``.
+    ``bucket_of(identifier_no, buckets) == bucket`` (files/layout.py).
     """
 
     file_no = models.BigAutoField(primary_key=True)

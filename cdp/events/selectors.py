@@ -15,6 +15,7 @@ from django.db.models import Count, Q, Sum
 from cdp.core.ids import IdentifierNo
 from cdp.core.time import UTC
 from cdp.events.files.corrections import corrections_read
+from cdp.events.files.layout import bucket_of
 from cdp.events.files.manifest import files_live, mark_read
 from cdp.events.files.parquet import events_schema
 from cdp.events.models import EventFile, EventName, InboxEvent
@@ -159,7 +160,7 @@ def _may_hold(
         file.min_received_at < window_from
         and (floor is None or file.max_occurred_at >= floor)
         and (before is None or file.min_occurred_at <= before[0])
-        and (not file.buckets or any(number % file.buckets == file.bucket for number in identifier_nos))
+        and (not file.buckets or any(bucket_of(number, file.buckets) == file.bucket for number in identifier_nos))
     )
 
 

@@ -16,7 +16,7 @@ from django.db import connection
 
 from cdp.access.keys import keyring
 from cdp.core.crypto import Keyring
-from cdp.events.files.layout import compacted_key
+from cdp.events.files.layout import bucket_sql, compacted_key
 from cdp.events.files.manifest import NewFile, files_add, mark_write, property_types_read
 from cdp.events.files.parquet import events_schema, events_write
 from cdp.events.models import EventFile, EventName
@@ -168,7 +168,7 @@ def _bucket_sql(types: dict[str, str]) -> str:
                CASE WHEN name = 'Order Completed' THEN price END::DECIMAL(18,4) AS amount,
                CASE WHEN name = 'Order Completed' THEN 'USD' END AS currency, 'm' || event_no AS message_id,
                {columns}, '{{}}' AS properties
-        FROM raw WHERE date_trunc('month', occurred_at) = ? AND identifier_no % {BUCKETS} = ?
+        FROM raw WHERE date_trunc('month', occurred_at) = ? AND {bucket_sql("identifier_no", str(BUCKETS))} = ?
         ORDER BY profile_no, occurred_at, event_no
     """
 

@@ -13,7 +13,7 @@ from django.db import connection
 from cdp.core.ids import IdentifierNo, ProfileNo
 from cdp.core.time import UTC
 from cdp.events import services
-from cdp.events.files.layout import month_of
+from cdp.events.files.layout import bucket_of, month_of
 from cdp.events.files.manifest import files_live
 from cdp.events.models import ErasedIdentifier, EventFile, EventProperty, IdentifierOverlay
 from cdp.events.reader import events_version
@@ -95,7 +95,7 @@ def manifest_holds_true() -> None:
         keys = ["event_no"]
         if file.kind == "compacted":
             assert month_of(file.min_occurred_at) == month_of(file.max_occurred_at) == file.month
-            assert {number % file.buckets for number in table["identifier_no"].to_pylist()} == {file.bucket}
+            assert {bucket_of(number, file.buckets) for number in table["identifier_no"].to_pylist()} == {file.bucket}
             keys = ["profile_no", "occurred_at", "event_no"]
         assert table.equals(table.sort_by([(key, "ascending") for key in keys]))
     listed = set(EventFile.objects.values_list("path", flat=True))

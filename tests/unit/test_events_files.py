@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdp.core.time import UTC
-from cdp.events.files.layout import buckets_for, compacted_key, hot_key, month_after, month_of
+from cdp.events.files.layout import bucket_of, bucket_sql, buckets_for, compacted_key, hot_key, month_after, month_of
 from cdp.events.files.parquet import events_schema, events_write, runs_split
 from cdp.events.files.properties import CONVERTERS, _WrongType, properties_project
 from cdp.events.files.relation import FilePart, relation_sql
@@ -55,6 +56,26 @@ def table_make(count: int, first: int = 1, **types: str) -> pa.Table:
 )
 def test_buckets_grow_with_the_month(rows: int, buckets: int) -> None:
     assert buckets_for(rows) == buckets
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 16])
+@pytest.mark.parametrize("buckets", [2, 4, 8, 16])
+def test_numbers_given_out_in_steps_spread_over_the_buckets(step: int, buckets: int) -> None:
+    numbers = np.arange(1, 10_000 * step, step, dtype=np.int64)
+    sizes = np.bincount(bucket_of(numbers, buckets), minlength=buckets)
+    assert sizes.min() > 0.9 * len(numbers) / buckets
+
+
+def test_a_bucket_is_the_same_number_in_python_numpy_and_duckdb_and_nests() -> None:
+    numbers = [0, 1, 2, 17, 2**31 - 1, 2**31, 2**40 + 3, 2**62]
+    inside = bucket_of(np.array(numbers, np.int64), 16)
+    for number, finest in zip(numbers, inside.tolist(), strict=True):
+        assert bucket_of(number, 16) == finest
+        assert [bucket_of(number, n) for n in (1, 2, 4, 8)] == [finest % n for n in (1, 2, 4, 8)]
+        by_sql = duckdb.execute(
+            f"SELECT {bucket_sql('n', 'b')} FROM (SELECT ?::BIGINT AS n, 16::BIGINT AS b)", [number]
+        )
+        assert by_sql.fetchone() == (finest,)
 
 
 def test_keys_are_new_each_time_and_sort_by_day() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 
-from cdp.events.files.layout import MAX_BUCKETS
+from cdp.events.files.layout import MAX_BUCKETS, bucket_of
 from cdp.events.files.relation import FilePart
 from cdp.events.models import EventFile
 from cdp.events.store import EventStore, engine_connect
@@ -44,7 +44,7 @@ def corrections_read(cursor: psycopg.Cursor[Any], files: Iterable[EventFile]) ->
 def _newest_by_bucket(corrections: pa.Table) -> list[int]:
     """Highest number of ``corrections`` in each of the 16 finest buckets; 0 where there is none."""
     newest = np.zeros(MAX_BUCKETS, np.int64)
-    buckets = corrections["identifier_no"].to_numpy() % MAX_BUCKETS
+    buckets = bucket_of(corrections["identifier_no"].to_numpy(), MAX_BUCKETS)
     np.maximum.at(newest, buckets, corrections["seq"].to_numpy())
     return [int(number) for number in newest]
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from cdp.events.files.corrections import Corrections, file_parts
-from cdp.events.files.layout import MAX_BUCKETS, buckets_for, compacted_key, hot_key, month_of
+from cdp.events.files.layout import MAX_BUCKETS, bucket_sql, buckets_for, compacted_key, hot_key, month_of
 from cdp.events.files.manifest import NewFile
 from cdp.events.files.parquet import events_schema, events_write, runs_split
 from cdp.events.files.relation import relation_sql
@@ -117,7 +117,7 @@ def _sorted_tables(duck: Any, schema: pa.Schema, target: Target, missing: Mappin
     query = f"""
         SELECT {columns},
                coalesce((datediff('month', DATE '0001-01-01', m.month) * {MAX_BUCKETS}
-                         + s.identifier_no % m.buckets)::BIGINT, {HOT}) AS slot
+                         + {bucket_sql("s.identifier_no", "m.buckets")})::BIGINT, {HOT}) AS slot
         FROM {SOURCE} s LEFT JOIN months m ON m.month = date_trunc('month', s.occurred_at)::date
         ORDER BY slot,
                  CASE WHEN m.month IS NULL THEN NULL ELSE s.profile_no END,
