@@ -48,13 +48,11 @@ def own_files(settings: object, tmp_path: Path) -> Path:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Soaks and measurements run only when asked for by name (``-m long``, ``-m bench``)."""
-    chosen = config.option.markexpr
-    for marker in ("long", "bench"):
-        if marker not in chosen:
-            skip = pytest.mark.skip(reason=f"{marker}: only with -m {marker}")
-            for item in items:
-                if item.get_closest_marker(marker):
-                    item.add_marker(skip)
+    later = {marker for marker in ("long", "bench") if marker not in config.option.markexpr}
+    left_out = [item for item in items if any(item.get_closest_marker(marker) for marker in later)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -83,7 +83,6 @@ def rounds_run(files: Path, folder: Path, rounds: int) -> Tally:
     return total
 
 
-@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_one_killed_round_ends_like_a_calm_run(files: Path, tmp_path: Path) -> None:
     assert rounds_run(files, tmp_path, 1).steps > 0
