@@ -19,4 +19,4 @@ def _part() -> ColumnPart:
 
 def consent_columns_register() -> None:
     """Add the columns to the snapshot of profiles."""
-    columns_register("consent", _part)
+    columns_register("consent", _part, table="cdp_purpose")

@@ -18,4 +18,4 @@ def _part() -> ColumnPart:
 
 def identity_columns_register() -> None:
     """Add the columns to the snapshot of profiles."""
-    columns_register("identity", _part)
+    columns_register("identity", _part, table="cdp_identifiertype")

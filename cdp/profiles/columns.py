@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from cdp.profiles.models import Trait
 from cdp.profiles.selectors import traits_declared
 
-__all__ = ["Column", "ColumnPart", "columns_load", "columns_register", "columns_sha256", "parts_load", "quoted"]
+__all__ = [
+    "Column",
+    "ColumnPart",
+    "columns_load",
+    "columns_register",
+    "columns_sha256",
+    "columns_tables",
+    "parts_load",
+    "quoted",
+]
 
 # A trait in this unit is money: compared exactly, as a decimal.
 CURRENCY_UNIT = "currency"
@@ -47,11 +56,18 @@ BASE = (
 )
 
 _parts: dict[str, Callable[[], ColumnPart]] = {}
+_tables: dict[str, str] = {}
 
 
-def columns_register(name: str, part: Callable[[], ColumnPart]) -> None:
-    """Add a part under a stable name; the same name again replaces it."""
+def columns_register(name: str, part: Callable[[], ColumnPart], *, table: str) -> None:
+    """Add a part under a stable name; the same name again replaces it. The rows of ``table`` say which columns it has."""
     _parts[name] = part
+    _tables[name] = table
+
+
+def columns_tables() -> list[str]:
+    """The tables whose rows say which columns there are."""
+    return ["cdp_trait", *(_tables[name] for name in sorted(_tables))]
 
 
 def parts_load() -> list[tuple[str, ColumnPart]]:

@@ -6,7 +6,6 @@ from typing import Any
 from django.db import connection
 
 from cdp.core.time import utc_now
-from cdp.profiles.columns import columns_load
 from cdp.profiles.models import ProfileSnapshot
 from cdp.profiles.snapshot import profiles_snapshot_refresh
 from cdp.profiles.view import PROFILES, ProfilesView, moment_read, version_read, view_register
@@ -17,7 +16,7 @@ __all__ = ["ProfilesView", "computed_groups", "profiles_register", "profiles_ver
 def profiles_version() -> str:
     """Changes whenever an answer over profiles could: values, consent, identifiers, computed traits, columns."""
     with connection.cursor() as cursor:
-        return version_read(cursor, columns_load())
+        return version_read(cursor)
 
 
 def computed_groups() -> list[str]:
