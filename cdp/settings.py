@@ -77,12 +77,12 @@ MIDDLEWARE = [
     "cdp.access.middleware.request_context",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "cdp.access.page_middleware.PagePolicy",
+    "cdp.access.page_middleware.PageSession",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "cdp.access.page_middleware.PageCsrf",
+    "cdp.access.page_middleware.PageLogin",
+    "cdp.access.page_middleware.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "cdp.urls"

@@ -6,11 +6,11 @@ Takes a psycopg cursor or Django's wrapper of one, knows no Django. Table names 
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["tables_version"]
+__all__ = ["tables_version", "tables_version_sql"]
 
 
-def tables_version(cursor: Any, tables: Sequence[str]) -> str:
-    """Differs whenever a row of one of ``tables`` was added, changed or removed, as the cursor's transaction sees it.
+def tables_version_sql(tables: Sequence[str]) -> str:
+    """An SQL expression: text that differs whenever a row of one of ``tables`` was added, changed or removed, as its transaction sees it.
 
     PostgreSQL keeps every version of a row at a place (ctid) under the number of its writer (xmin). Reads whole tables: meant
     for catalogues of up to some thousand rows.
@@ -19,5 +19,10 @@ def tables_version(cursor: Any, tables: Sequence[str]) -> str:
         f"(SELECT count(*) || '.' || coalesce(sum(hashtextextended(ctid::text || xmin::text, 0)), 0) FROM {table})"  # noqa: S608
         for table in tables
     )
-    cursor.execute("SELECT " + " || ' ' || ".join(parts))
+    return " || ' ' || ".join(parts)
+
+
+def tables_version(cursor: Any, tables: Sequence[str]) -> str:
+    """The value of ``tables_version_sql`` now."""
+    cursor.execute(f"SELECT {tables_version_sql(tables)}")
     return str(cursor.fetchone()[0])

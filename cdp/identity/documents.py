@@ -74,7 +74,8 @@ def documents_read(
         where = "p.profile_no = (SELECT profile_no FROM cdp_identifier WHERE type_id = %s AND blind_index = %s)"
         params = list(locator)
     with server_cursor() as cursor:
-        cursor.execute(f"{HEAD}{selected} FROM cdp_profile p WHERE {LIVING} AND {where}", params)
+        # Prepared: planning costs as much as answering.
+        cursor.execute(f"{HEAD}{selected} FROM cdp_profile p WHERE {LIVING} AND {where}", params, prepare=True)
         rows = cursor.fetchall()
     held = identifiers_shown([row[0] for row in rows]) if IDENTIFIERS in parts and rows else {}
     documents = {}

@@ -14,7 +14,7 @@ import pyarrow as pa
 from django.db import connection, transaction
 
 from cdp.core.copying import numbers_read
-from cdp.core.versions import tables_version
+from cdp.core.versions import tables_version_sql
 from cdp.events.services import server_cursor
 from cdp.events.store import store_open
 from cdp.profiles.columns import Column, columns_load, columns_sha256, columns_tables, quoted
@@ -28,7 +28,8 @@ PROFILES = "profiles"
 MAX_CHANGES = 50_000
 
 SNAPSHOTS_SQL = """
-SELECT string_agg(snapshot_no::text, ',' ORDER BY snapshot_no), coalesce(max(change_seq) FILTER (WHERE "group" = 'profiles'), 0)
+SELECT string_agg(snapshot_no::text, ',' ORDER BY snapshot_no), coalesce(max(change_seq) FILTER (WHERE "group" = 'profiles'), 0),
+    {columns}
 FROM cdp_profilesnapshot WHERE removed_at IS NULL
 """
 # change_seq only grows, so the sum tells every change, also one that commits below a higher number. A statement of its own:
@@ -91,12 +92,11 @@ def read_moment() -> Iterator[Any]:
 
 
 def version_read(cursor: Any) -> str:
-    """The version of what the cursor sees. Three statements: outside one snapshot a change between them shows at the next call."""
-    cursor.execute(SNAPSHOTS_SQL)
-    snapshots, change_seq = cursor.fetchone()
+    """The version of what the cursor sees. Two statements: outside one snapshot a change between them shows at the next call."""
+    cursor.execute(SNAPSHOTS_SQL.format(columns=tables_version_sql(columns_tables())))
+    snapshots, change_seq, columns = cursor.fetchone()
     cursor.execute(CHANGES_SQL, [change_seq])
-    found = snapshots, cursor.fetchone(), tables_version(cursor, columns_tables())
-    return hashlib.sha256(repr(found).encode()).hexdigest()[:32]
+    return hashlib.sha256(repr((snapshots, cursor.fetchone(), columns)).encode()).hexdigest()[:32]
 
 
 def moment_read() -> Moment:

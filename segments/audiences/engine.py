@@ -9,6 +9,7 @@ import datetime as dt
 import os
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ log = structlog.get_logger(__name__)
 WAIT_SECONDS = 20.0
 # Files that left the manifest are deleted after an hour, so a view over them must not live as long.
 VIEW_SECONDS = 600.0
+MAX_STATEMENTS = 512
 STATED_PREFIXES = ("t_", "c_", "i_")
 
 
@@ -83,6 +85,7 @@ class Engine:
     duck: Any
     _views: dict[str, _View] = field(default_factory=dict)
     _people: tuple[object, int] = (None, 0)
+    _statements: OrderedDict[tuple[str, CoreNode], tuple[EngineTables, str]] = field(default_factory=OrderedDict)
 
     def versions(self, needs: Needs) -> Versions:
         """Of the data of now."""
@@ -108,6 +111,18 @@ class Engine:
         """Run an Ibis expression; {column: numpy array}. Raises TooCostlyError after ``seconds`` or out of memory."""
         statement = str(ibis.to_sql(expression, dialect="duckdb"))
         return self._run(statement, seconds, lambda result: dict(result.fetchnumpy()))
+
+    def arrays_of(
+        self, question: str, core: CoreNode, tables: EngineTables, make: Callable[[], Any], *, seconds: float
+    ) -> dict[str, Any]:
+        """``arrays(make())``, with the statement kept for the next time the same ``question`` is asked of the same rule."""
+        known = self._statements.get((question, core))
+        if known is None or not _are_same(known[0], tables):
+            known = tables, str(ibis.to_sql(make(), dialect="duckdb"))
+            self._statements[question, core] = known
+            if len(self._statements) > MAX_STATEMENTS:
+                self._statements.popitem(last=False)
+        return self._run(known[1], seconds, lambda result: dict(result.fetchnumpy()))
 
     def rows(self, expression: Any, *, seconds: float) -> list[dict[str, Any]]:
         """Run an Ibis expression; rows as dicts of Python values."""
@@ -184,10 +199,21 @@ class Engine:
         shown, close = register()
         if known is not None:
             known.close()
-        schema = self.duck.sql(f'FROM "{name}" LIMIT 0').to_arrow_table().schema
-        table = ibis.table(ibis.Schema.from_pyarrow(schema), name=name)
+        schema = ibis.Schema.from_pyarrow(self.duck.sql(f'FROM "{name}" LIMIT 0').to_arrow_table().schema)
+        # The same object while the columns stay: statements made for it hold.
+        table = known.table if known is not None and known.table.schema() == schema else ibis.table(schema, name=name)
         self._views[name] = _View(shown, table, time.monotonic() + VIEW_SECONDS, close)
         return table
+
+
+def _are_same(one: EngineTables, other: EngineTables) -> bool:
+    """Whether they are the same tables. (Comparing Ibis tables builds an expression.)"""
+    pairs = (
+        (one.profiles, other.profiles),
+        (one.events, other.events),
+        (one.memberships, other.memberships),
+    )
+    return all(left is right for left, right in pairs)
 
 
 def _profiles_name(groups: frozenset[str]) -> str:

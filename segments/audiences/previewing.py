@@ -21,7 +21,7 @@ from segments.audiences.engine import Engine, engine_open, needs_of
 from segments.definition.compile import EngineTables, core_truth, definition_compile
 from segments.definition.fingerprint import definition_fingerprint
 from segments.definition.lower import Moment, definition_lower
-from segments.definition.nodes import Definition, Group, Node, node_walk
+from segments.definition.nodes import CoreNode, Definition, Group, Node, node_walk
 from segments.definition.parse import definition_parse
 from segments.definition.selectors import catalogue_load, workspace_zone
 from segments.definition.validate import definition_validate
@@ -102,7 +102,7 @@ def segment_preview(
             return known
         tables = engine.tables(needs, versions)
         versions = engine.shown(needs)
-        count, identified = _counted(engine, tables, core_truth(core, tables), seconds)
+        count, identified = _counted(engine, tables, core, seconds)
         people = engine.people(tables.profiles, versions.profiles, seconds=seconds)
         rows = _effects(engine, tables, parsed, moment, count, seconds) if with_rows else ()
         members = _members(engine, definition_compile(core, tables), seconds) if with_reach else None
@@ -113,11 +113,14 @@ def segment_preview(
     return preview
 
 
-def _counted(engine: Engine, tables: EngineTables, truth: Any, seconds: float) -> tuple[int, int]:
+def _counted(engine: Engine, tables: EngineTables, core: CoreNode, seconds: float) -> tuple[int, int]:
     """Members, and identified members."""
-    found = tables.profiles.filter(truth)
-    identified = found.is_identified.sum().fill_null(0)
-    values = engine.arrays(found.aggregate(members=found.count(), identified=identified), seconds=seconds)
+
+    def ask() -> Any:
+        found = tables.profiles.filter(core_truth(core, tables))
+        return found.aggregate(members=found.count(), identified=found.is_identified.sum().fill_null(0))
+
+    values = engine.arrays_of("count", core, tables, ask, seconds=seconds)
     return int(values["members"][0]), int(values["identified"][0])
 
 
