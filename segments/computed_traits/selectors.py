@@ -3,6 +3,7 @@
 import datetime as dt
 
 import numpy as np
+from django.db import transaction
 
 from cdp.events.services import server_cursor
 from segments.computed_traits.models import ModelRun
@@ -36,7 +37,9 @@ def orders_read(as_of: dt.datetime, time_zone: str, currency: str) -> Orders:
     days = np.dtype([("length", ">i4"), ("value", ">i4")])
     profile_no, day, amount_e4 = [np.empty(0, np.int64)], [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     values = {"time_zone": time_zone, "currency": currency, "as_of": as_of, "no_amount": NO_AMOUNT, "pack": PACK_ORDERS}
-    with server_cursor() as cursor:
+    with transaction.atomic(), server_cursor() as cursor:
+        # Both tables are read whole: one after the other, not by index (which is twice as slow at two million orders).
+        cursor.execute("SET LOCAL random_page_cost = 4")
         for row in cursor.stream(ORDERS_SQL, values, binary=True):
             parts = [
                 np.frombuffer(part, kind, offset=ARRAY_HEADER_BYTES)["value"]

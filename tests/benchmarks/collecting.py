@@ -37,7 +37,9 @@ def web_server(workers: int = 2, **environment: str) -> Iterator[int]:
         f"--interface wsgi --host 127.0.0.1 --port {port} --workers {workers} --blocking-threads 4 --no-ws --http 1"
     )
     command = [sys.executable, "-m", "granian", *options.split(), "--log-level", "warning", "cdp.wsgi:application"]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment, "CDP_DATABASE_POOL": "1"}, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **environment, "CDP_DATABASE_POOL": "1"}, start_new_session=True
+    )
     try:
         for _ in range(300):
             with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz"):
