@@ -5,6 +5,7 @@ from django.urls import path
 from cdp.access import settings_pages
 from cdp.collect import pages as collect
 from cdp.consent import pages as consent
+from cdp.consent import signal_pages
 from cdp.identity import pages as identity
 from segments.activation import acting_pages as acting
 from segments.activation import connection_pages as connections
@@ -27,6 +28,7 @@ urlpatterns = [
     path("identity/", identity.identity_page, name="identity"),
     path("identity/<int:decision_no>/undo/", identity.merge_undo_page, name="merge_undo"),
     path("consent/", consent.consent_page, name="consent"),
+    path("consent/signals/", signal_pages.signal_page, name="signals"),
     path("models/", models.models_page, name="models"),
     path("models/compute/", models.run_again, name="run_again"),
     path("models/runs/<int:run_no>/", models.run_page, name="run"),

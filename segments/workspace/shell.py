@@ -98,8 +98,8 @@ def palette_search(request: HttpRequest, term: str) -> list[SearchResult]:
     pages = [
         ("Overview", "admin:index"), ("Segments", "page:segments"), ("New segment", "page:segment_new"),
         ("People", "page:people"), ("Audiences", "page:audiences"), ("Models", "page:models"),
-        ("Consent & privacy", "page:consent"), ("Identity", "page:identity"), ("Data sources", "page:sources"),
-        ("Destinations", "page:destinations"), ("Settings", "page:settings"),
+        ("Consent & privacy", "page:consent"), ("Read a signal", "page:signals"), ("Identity", "page:identity"),
+        ("Data sources", "page:sources"), ("Destinations", "page:destinations"), ("Settings", "page:settings"),
     ]  # fmt: skip
     found = [SearchResult(title, "Page", reverse(name), "web") for title, name in pages if term in title.lower()]
     user = request.user

@@ -13,6 +13,7 @@ FIXED = {
     "audience-new": "/admin/audiences/new/",
     "models": "/admin/models/",
     "consent": "/admin/consent/",
+    "signals": "/admin/consent/signals/",
     "identity": "/admin/identity/",
     "sources": "/admin/sources/",
     "source-new": "/admin/sources/new/",
