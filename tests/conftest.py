@@ -1,4 +1,4 @@
-"""What every test gets: files in a folder of its own, and an honest word when there is no browser."""
+"""What every test gets: files in a folder of its own, and an honest word when there is no browser or no node."""
 
 import os
 import shutil
@@ -11,6 +11,9 @@ from tests.fresh_database import flush_replace
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_BROWSER = "no Chromium on this machine: the browser stories did NOT run (apt install chromium, or set CDP_CHROMIUM)"
+NO_NODE = (
+    "no node and npm on this machine: the JavaScript clients did NOT run (apt install nodejs npm; node 20 or later)"
+)
 
 # The browser driver keeps its event loop in the worker's thread, where later tests ask the database; nothing here is async.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -58,5 +61,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say it once more at the end, where it is read."""
     skipped = terminalreporter.stats.get("skipped", [])
-    if any("no Chromium" in str(report.longrepr) for report in skipped):
-        terminalreporter.write_line(f"ATTENTION: {NO_BROWSER}", red=True, bold=True)
+    for reason in (NO_BROWSER, NO_NODE):
+        if any(reason in str(report.longrepr) for report in skipped):
+            terminalreporter.write_line(f"ATTENTION: {reason}", red=True, bold=True)
