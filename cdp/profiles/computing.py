@@ -27,15 +27,15 @@ log = structlog.get_logger(__name__)
 
 ROWS_PER_BATCH = 65_536
 # From here on, writing every row anew is quicker than finding the changed ones.
-REWRITE_SHARE = 0.5
+REWRITE_SHARE, REWRITE_ROWS = 0.5, 10_000
 
 
 def computed_traits_write(group: str, table: pa.Table, as_of: dt.datetime, run_no: int, now: dt.datetime) -> int:
     """Replace the values of ``group`` by ``table`` (``profile_no`` and one column per key); returns the rows written.
 
-    File and rows change in one transaction. People who were merged or erased meanwhile are left out. While most values
-    stay as they were, rows that did not change keep the ``as_of`` and run they were written with; when most have changed all
-    rows are written anew, which takes half the time. The group's own as-of and run stand in its snapshot.
+    File and rows change in one transaction. People who were merged or erased meanwhile are left out. Rows whose values
+    did not change keep the ``as_of`` and run they were written with, unless most of many changed: then all are written anew,
+    which takes half the time. The group's own as-of and run stand in its snapshot.
     Raises ValueError for a table without ``profile_no``, with NULL or repeated numbers, or without value columns.
     """
     keys = [name for name in table.column_names if name != "profile_no"]
@@ -55,7 +55,7 @@ def computed_traits_write(group: str, table: pa.Table, as_of: dt.datetime, run_n
         key = snapshot_key(group, now)
         store.storage.put_file(path, key)
         with transaction.atomic():
-            if _changed_share(duck, store, group, keys) > REWRITE_SHARE:
+            if rows >= REWRITE_ROWS and _changed_share(duck, store, group, keys) > REWRITE_SHARE:
                 written = _rows_rewrite(duck, group, keys, as_of, run_no)
             else:
                 written = _rows_replace(duck, group, keys, as_of, run_no)

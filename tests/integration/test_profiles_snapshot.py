@@ -17,7 +17,7 @@ from cdp.consent.tasks import consents_expire as expire_tick
 from cdp.core.errors import RejectedError, RetryableError
 from cdp.events.store import store_open
 from cdp.identity.services import profile_erase, profiles_merge
-from cdp.profiles import upkeep, view
+from cdp.profiles import computing, upkeep, view
 from cdp.profiles.models import ComputedTraits, ProfileSnapshot, Trait
 from cdp.profiles.reader import computed_groups, profiles_register, profiles_version
 from cdp.profiles.services import computed_traits_write, profiles_upkeep, traits_declare
@@ -191,6 +191,20 @@ def test_computed_groups_are_replaced_as_a_whole(duck: Any) -> None:
     assert computed_groups() == ["rfm"]
     assert "rfm__r" not in {column for column in describe(duck, groups=())}
     assert "rfm__r" in {column for column in describe(duck, groups=("rfm", "ltv"))}
+
+
+def test_when_most_of_many_changed_all_rows_are_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(computing, "REWRITE_ROWS", 2)
+    some_people()
+    computed_traits_write("rfm", table(u1=5, u2=3), NOW, 1, NOW)
+    computed_traits_write("rfm", table(u1=5, u2=4), NOW + DAY, 2, NOW + DAY)  # a half: written row by row
+    assert set(ComputedTraits.objects.values_list("run_no", flat=True)) == {1, 2}
+    computed_traits_write("rfm", table(u1=1, u2=2, u3=3), NOW + 2 * DAY, 3, NOW + 2 * DAY)
+    stored = {row.profile_no: (row.values["name"], row.as_of, row.run_no) for row in ComputedTraits.objects.all()}
+    assert stored == {
+        profile_of(name): (f'cell "{value}" \\ \t\n', NOW + 2 * DAY, 3)
+        for name, value in (("u1", 1), ("u2", 2), ("u3", 3))
+    }
 
 
 def describe(duck: Any, **options: Any) -> list[str]:
