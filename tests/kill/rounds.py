@@ -142,6 +142,8 @@ class Run:
             self.tally.sandbox_kills += 1
             os.killpg(self.sandbox.pid, signal.SIGKILL)
             self.sandbox.wait()
+            time.sleep(self.chance.uniform(0.0, 2.0))
+            self.sandbox_up()  # the step rightly waits for a network that does not answer, so it comes back now
 
     def mend(self) -> None:
         if postgres_pid(self.folder) is None:

@@ -103,8 +103,10 @@ def test_any_text_gives_a_form_or_nothing(text: str, where: tuple[str, str]) -> 
     if form is None:
         assert identifier_digest(network, field, text) is None
         return
-    assert form.strip() == form
     sent = identifier_digest(network, field, text)
     digest = hashlib.sha256(form.encode("utf-8", "surrogatepass"))
     assert sent in {form, digest.hexdigest(), base64.b64encode(digest.digest()).decode()}
-    assert identifier_normalise(network, field, form) == form
+    # Meta's own library cuts the first five characters last, so a space may end them.
+    expected = form.strip() if field in {"f5first", "f5last"} else form
+    assert identifier_normalise(network, field, form) == (expected or None)
+    assert form.strip() == expected
