@@ -110,7 +110,7 @@ def _purpose_reasons(asked: npt.NDArray[np.int64], purpose_id: int, at: dt.datet
     """
     params: list[object] = [at, at, at, purpose_id]
     if len(asked) < LOOK_UP_BY_NUMBER:
-        query, params = query + " AND profile_no = ANY(%s::bigint[])", [*params, numbers_text(np.unique(asked))]
+        query, params = query + " AND profile_no = ANY(%s::bigint[])", [*params, numbers_text(asked)]
     with connection.cursor() as cursor:
         rows = numbers_read(cursor, query, params, columns=2)
     return _looked_up(asked, rows[:, 0], rows[:, 1].astype(np.uint8), GateReason.CONSENT_UNKNOWN)
@@ -134,6 +134,6 @@ def _living(asked: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     query = "SELECT profile_no FROM cdp_profile WHERE erased_at IS NULL AND merged_into_no IS NULL"
     params: list[object] = []
     if len(asked) < LOOK_UP_BY_NUMBER:
-        query, params = query + " AND profile_no = ANY(%s::bigint[])", [numbers_text(np.unique(asked))]
+        query, params = query + " AND profile_no = ANY(%s::bigint[])", [numbers_text(asked)]
     with connection.cursor() as cursor:
         return numbers_read(cursor, query, params)[:, 0]

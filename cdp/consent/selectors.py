@@ -44,7 +44,7 @@ def suppressed_profiles(profile_nos: npt.NDArray[np.int64]) -> npt.NDArray[np.in
             "SELECT DISTINCT i.profile_no FROM cdp_suppression s JOIN cdp_identifier i USING (identifier_no) "
             "WHERE s.lifted_at IS NULL",
         )
-    return np.intersect1d(found[:, 0], profile_nos)
+    return np.unique(profile_nos[np.isin(profile_nos, found[:, 0])])
 
 
 def acts_of_profile(profile_no: int) -> list[dict[str, object]]:
