@@ -4,7 +4,7 @@ The redacting processor is the last wall, not the first: code does not log ident
 """
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -13,6 +13,8 @@ EMAIL = re.compile(r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}")
 DIGEST = re.compile(r"\b[0-9a-fA-F]{64}\b")
 PHONE = re.compile(r"(?<![\w.:\-])\+?\(?\d(?:[ ().\-/]{0,2}\d){9,14}(?![\w.:\-])")
 BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}")
+# PostgreSQL quotes the row behind a violated constraint: "Key (name)=(value) already exists", "Failing row contains (…)".
+ROW_DETAIL = re.compile(r"(?<=DETAIL:)[^\n]+")
 SENSITIVE_KEYS = {
     "authorization",
     "token",
@@ -26,24 +28,43 @@ SENSITIVE_KEYS = {
     "value",
     "traits",
 }
+SENSITIVE_ENDINGS = ("_token", "_secret", "_password", "_email", "_phone", "_value")
+UNTOUCHED_KEYS = {"timestamp", "level", "logger"}
 PLACEHOLDER = "[redacted]"
 
 
 def redact_text(text: str) -> str:
-    """``text`` without addresses, phone numbers, SHA-256 digests and credentials."""
+    """``text`` without addresses, phone numbers, SHA-256 digests, credentials and quoted rows."""
     for pattern in (BEARER, EMAIL, DIGEST, PHONE):
         text = pattern.sub(PLACEHOLDER, text)
-    return text
+    return ROW_DETAIL.sub(f" {PLACEHOLDER}", text)
 
 
 def redact(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """structlog processor: blank sensitive keys, scrub every string."""
+    """structlog processor: blank sensitive keys, scrub every text, also inside lists, mappings and exceptions."""
     for key, value in event.items():
-        if key.lower() in SENSITIVE_KEYS:
-            event[key] = PLACEHOLDER
-        elif isinstance(value, str) and key not in {"timestamp", "level", "logger"}:
-            event[key] = redact_text(value)
+        if key not in UNTOUCHED_KEYS and not key.startswith("_"):  # underscored: the formatter's own
+            event[key] = _scrubbed(key, value)
+    if event.get("logger") == "django.request":  # "Internal Server Error: /path", and a path may hold an id
+        event["event"] = str(event["event"]).partition(": /")[0]
     return event
+
+
+def _scrubbed(key: object, value: object) -> object:
+    name = str(key).lower()
+    if name in SENSITIVE_KEYS or name.endswith(SENSITIVE_ENDINGS):
+        return PLACEHOLDER
+    match value:
+        case str():
+            return redact_text(value)
+        case Mapping():
+            return {inner: _scrubbed(inner, item) for inner, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_scrubbed("", item) for item in value]
+        case bytes() | BaseException():
+            return redact_text(repr(value))
+        case _:
+            return value
 
 
 def logging_config(log_format: str, level: str) -> dict[str, Any]:

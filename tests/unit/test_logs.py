@@ -46,3 +46,36 @@ def test_no_address_passes(address: str) -> None:
 def test_sensitive_keys_are_blanked_whatever_they_hold() -> None:
     event = redact(None, "info", {"event": "saved", "email": 7, "Traits": {"a": 1}, "profile_no": 5})
     assert event == {"event": "saved", "email": PLACEHOLDER, "Traits": PLACEHOLDER, "profile_no": 5}
+
+
+def test_lists_mappings_and_exceptions_are_looked_into() -> None:
+    address, given = "ana.garcia@example.com", ValueError("ana.garcia@example.com")
+    event = redact(
+        None,
+        "info",
+        {"event": "x", "rows": [address, 3], "by": {"email": 1, "n": (address,)}, "error": given, "_own": given},
+    )
+    assert event == {
+        "event": "x",
+        "rows": [PLACEHOLDER, 3],
+        "by": {"email": PLACEHOLDER, "n": [PLACEHOLDER]},
+        "error": f"ValueError('{PLACEHOLDER}')",
+        "_own": given,
+    }
+
+
+def test_keys_are_judged_by_their_ending_too() -> None:
+    event = redact(None, "info", {"event": "x", "access_token": "a", "identifier_value": "42", "batch_key": "b-1"})
+    assert event == {"event": "x", "access_token": PLACEHOLDER, "identifier_value": PLACEHOLDER, "batch_key": "b-1"}
+
+
+def test_a_row_that_postgresql_quotes_is_blanked() -> None:
+    text = 'duplicate key value violates "one"\nDETAIL:  Key (user_id)=(42) already exists.\nCONTEXT: COPY'
+    assert redact_text(text) == f'duplicate key value violates "one"\nDETAIL: {PLACEHOLDER}\nCONTEXT: COPY'
+
+
+def test_the_path_of_a_failed_request_is_left_out() -> None:
+    event = redact(
+        None, "error", {"event": "Internal Server Error: /api/v1/profiles/user_id:42", "logger": "django.request"}
+    )
+    assert event["event"] == "Internal Server Error"
