@@ -79,7 +79,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "cdp.access.page_middleware.PagePolicy",
     "cdp.access.page_middleware.PageSession",
-    "django.middleware.common.CommonMiddleware",
+    "cdp.access.page_middleware.HostNames",
     "cdp.access.page_middleware.PageCsrf",
     "cdp.access.page_middleware.PageLogin",
     "cdp.access.page_middleware.PageMessages",

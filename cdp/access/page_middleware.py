@@ -8,11 +8,13 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponseBase
+from django.middleware.common import CommonMiddleware
 from django.middleware.csp import ContentSecurityPolicyMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
 MACHINE_PREFIXES = ("/api/v1/", "/v1/")
+PROBES = ("/healthz", "/readyz", "/metrics")
 
 
 class PagesOnly(MiddlewareMixin):
@@ -22,6 +24,13 @@ class PagesOnly(MiddlewareMixin):
         if request.path_info.startswith(MACHINE_PREFIXES):
             return self.get_response(request)  # type: ignore[return-value]  # the stubs allow a coroutine, which WSGI has not
         return super().__call__(request)  # type: ignore[return-value]
+
+
+class HostNames(CommonMiddleware):
+    """Only known host names are answered, except to probes: those call by loopback or container address, whatever the hosts."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:  # type: ignore[override]
+        return None if request.path_info in PROBES else super().process_request(request)
 
 
 class PagePolicy(PagesOnly, ContentSecurityPolicyMiddleware):

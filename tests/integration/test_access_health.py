@@ -34,6 +34,14 @@ def test_healthz_asks_nobody(client: Client, django_assert_num_queries: Any) -> 
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
+def test_probes_need_no_host_name(client: Client, broker_there: None, settings: Any) -> None:
+    """A container's health check calls 127.0.0.1 although the service answers to its public names only."""
+    settings.ALLOWED_HOSTS = ["audience.example"]
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert client.get(path, headers={"host": "127.0.0.1:8000"}).status_code in {200, 503}
+    assert client.get("/admin/login/", headers={"host": "127.0.0.1:8000"}).status_code == 400
+
+
 def test_ready_when_everything_is_there(client: Client, broker_there: None) -> None:
     heartbeat_record("beat", utc_now())
     heartbeat_record("worker", utc_now())
