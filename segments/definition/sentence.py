@@ -173,7 +173,7 @@ def _tested(operator: Operator, value: Value, unit: str) -> str:
         shown.append(f"one of {len(items) - MAX_VALUES_SHOWN:,} more")
     if operator == "matches":
         shown = [f"“{items[0]}”"]
-    return f"{words} {_list(shown, 'and' if operator == 'contains_all' else 'or')}{_unit(unit)}"
+    return f"{words} {_list(shown, 'and' if operator == 'contains_all' else 'or')}{_unit(unit, items)}"
 
 
 def _window_words(window: Window) -> str:
@@ -218,8 +218,10 @@ def _day(day: dt.date) -> str:
     return f"{day.day} {day:%b %Y}"
 
 
-def _unit(unit: str) -> str:
-    return f" {unit}" if unit else ""
+def _unit(unit: str, values: Sequence[object] = ()) -> str:
+    """`` days``, or `` day`` after a single 1."""
+    text = unit.removesuffix("s") if tuple(values) == (1,) else unit
+    return f" {text}" if text else ""
 
 
 def _lower_first(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from segments.definition.catalogue import Field
 from segments.definition.explain import definition_explain
 from segments.definition.fingerprint import definition_fingerprint
 from segments.definition.parse import definition_parse
@@ -116,6 +117,14 @@ SENTENCES = [
 @pytest.mark.parametrize(("data", "sentence"), SENTENCES)
 def test_sentences(data: dict[str, Any], sentence: str) -> None:
     assert definition_sentence(definition_parse(data), CATALOGUE) == sentence
+
+
+@pytest.mark.parametrize(("days", "words"), [(1, "is 1 day"), (2, "is 2 days")])
+def test_one_day_is_a_day(days: int, words: str) -> None:
+    field = Field("rfm.orders_days", "Days with an order", "number", unit="days")
+    catalogue = replace(CATALOGUE, traits={**CATALOGUE.traits, field.key: field})
+    rule = definition_parse(definition(trait(field.key, "equals", days)))
+    assert definition_sentence(rule, catalogue) == f"People whose days with an order {words}."
 
 
 def test_an_explanation_shows_what_was_found() -> None:
