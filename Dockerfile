@@ -13,7 +13,7 @@ RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nolog
     && install -d -o cdp -g cdp -m 750 /data
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
-COPY manage.py LICENSE ./
+COPY manage.py LICENSE requirements.lock ./
 COPY cdp cdp
 COPY segments segments
 ENV PATH=/opt/venv/bin:$PATH \

