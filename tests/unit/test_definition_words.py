@@ -121,7 +121,7 @@ def test_sentences(data: dict[str, Any], sentence: str) -> None:
 
 @pytest.mark.parametrize(("days", "words"), [(1, "is 1 day"), (2, "is 2 days")])
 def test_one_day_is_a_day(days: int, words: str) -> None:
-    field = Field("rfm.orders_days", "Days with an order", "number", unit="days")
+    field = Field("rfm.orders_days", "Days with an order", "number", "days_column", unit="days")
     catalogue = replace(CATALOGUE, traits={**CATALOGUE.traits, field.key: field})
     rule = definition_parse(definition(trait(field.key, "equals", days)))
     assert definition_sentence(rule, catalogue) == f"People whose days with an order {words}."
