@@ -75,7 +75,7 @@ def value_is_blocked(text: str, blocked_values: frozenset[str] = frozenset()) ->
 
 
 def value_is_address(text: str) -> bool:
-    """Whether a text holds an e-mail address, whatever its field is called."""
+    """Whether a text holds an email address, whatever its field is called."""
     return "@" in text and _EMAIL.search(text.lower()) is not None
 
 
@@ -84,7 +84,7 @@ def email_normalise(value: object, *, field: str = "email") -> str:
     text = value_text(value, field=field).lower()
     if len(text) > MAX_EMAIL_CHARS or len(text.partition("@")[0]) > 64 or not _EMAIL.fullmatch(text):
         raise RejectedError(
-            f"{field} is not an e-mail address; write it like name@example.com.", code="email", field=field
+            f"{field} is not an email address; write it like name@example.com.", code="email", field=field
         )
     return text
 

@@ -5,7 +5,7 @@ from django.db import migrations
 # key, title, normaliser, priority, is_known, is_unique, max_per_profile, max_profiles
 IDENTIFIER_TYPES = [
     ("user_id", "Account id", "text", 1, True, True, 1, 25),
-    ("email", "E-mail address", "email", 2, True, False, 10, 25),
+    ("email", "Email address", "email", 2, True, False, 10, 25),
     ("phone", "Phone number", "phone", 3, True, False, 10, 25),
     ("external_id", "External id", "text", 4, True, False, 20, 25),
     ("device_id", "Device id", "device", 8, False, False, 50, 5),
@@ -14,7 +14,7 @@ IDENTIFIER_TYPES = [
 PURPOSES = [
     ("analytics", "Analytics", "Measure how the site and the shop are used."),
     ("personalisation", "Personalisation", "Adapt content and offers to the person."),
-    ("email_marketing", "E-mail marketing", "Send news and offers by e-mail."),
+    ("email_marketing", "Email marketing", "Send news and offers by email."),
     ("advertising", "Advertising", "Show ads on other companies' sites, by audiences sent to ad networks."),
 ]
 # key, title, value type, is_personal

@@ -32,7 +32,7 @@ def test_what_cannot_be_read_is_named_by_position(monkeypatch: pytest.MonkeyPatc
     err = io.StringIO()
     with pytest.raises(SystemExit, match="1"):
         call_command("erase", type="email", stdout=io.StringIO(), stderr=err)
-    assert "item 1: email is not an e-mail address" in err.getvalue() and "no-address" not in err.getvalue()
+    assert "item 1: email is not an email address" in err.getvalue() and "no-address" not in err.getvalue()
     with pytest.raises(CommandError, match="Nobody is named"):
         call_command("erase")
     assert Identifier.objects.count() == 2
