@@ -8,18 +8,8 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import psycopg
-
-
-def database_ensure(url: str, name: str) -> str:
-    """The address of database ``name`` on the server of ``url``, made when missing."""
-    parts = urlsplit(url)
-    with psycopg.connect(url, autocommit=True) as connection:
-        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
-    return parts._replace(path=f"/{name}").geturl()
+from tests.benchmarks.addresses import database_ensure
 
 
 def main(arguments: list[str]) -> int:

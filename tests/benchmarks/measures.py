@@ -8,7 +8,7 @@ from time import perf_counter
 
 from django.conf import settings
 
-from tests.benchmarks import collecting, counting, erasing, reading, refreshing, syncing
+from tests.benchmarks import collecting, counting, erasing, importing, reading, refreshing, syncing
 from tests.benchmarks.report import PATH, Figure, markdown
 from tests.benchmarks.world import Size, world_build
 
@@ -22,11 +22,11 @@ MEASURES: dict[str, tuple[str, Measure]] = {
     "membership": ("Membership write", counting.measure_membership),
     "refresh": ("RFM and LTV refresh", refreshing.measure),
     "sync": ("Audience sync", syncing.measure),
+    "import": ("Import", importing.measure),
     "erase": ("Erasure", erasing.measure),
 }
 MISSING = (
     Figure("event → profile, consent and membership visible", "not measured yet", "p95 ≤ 2 s under 1,000 events/s", "–", "missing"),
-    Figure("import of 1 M profiles with 3 identifiers each", "not measured yet", "≤ 90 s, ≤ 1.5 GB", "–", "missing"),
 )  # fmt: skip
 
 

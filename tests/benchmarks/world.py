@@ -54,7 +54,8 @@ def world_build(size: Size, as_of: dt.datetime) -> None:
 def _people(size: Size, as_of: dt.datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE cdp_profile, cdp_identifier, cdp_consentstate, cdp_order, cdp_eventfile, cdp_traitvalue"
+            "TRUNCATE cdp_profile, cdp_identifier, cdp_consentstate, cdp_order, cdp_eventfile, cdp_traitvalue, "
+            "cdp_erasedidentifier, cdp_identitytombstone, cdp_computedtraits, cdp_profilesnapshot, segments_modelrun"
         )
         cursor.execute(
             """
