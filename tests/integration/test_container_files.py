@@ -36,6 +36,7 @@ SERVICE = {
         "image": {"type": "string", "pattern": r"^[\w./-]+:[\w.-]+$"},
         "restart": {"enum": ["unless-stopped", "no"]},
         "init": {"type": "boolean"},
+        "env_file": {"const": [{"path": ".env", "required": False}]},
         "environment": {"type": "object", "additionalProperties": {"type": "string"}},
         "command": WORDS,
         "volumes": {"type": "array", "items": {"type": "string", "pattern": r"^[a-z]+:/"}},
@@ -111,6 +112,11 @@ def test_compose_sets_only_variables_that_exist_and_example_names_those_it_asks_
     asked = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text(encoding="utf-8")))
     offered = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
     assert asked == offered
+
+
+def test_compose_hands_every_variable_of_the_env_file_over() -> None:
+    for name in ("migrate", "web", "worker", "beat"):
+        assert compose()["services"][name]["env_file"] == [{"path": ".env", "required": False}]
 
 
 @pytest.fixture(scope="module")
