@@ -147,6 +147,8 @@ def measure(value: object, unit: str) -> str:
             return words.factor(figure)
         case "share":
             return words.share(figure)
+        case "score":  # models differ in the third digit, and small scores in the fourth
+            return words.number(figure, 3 if figure is None or abs(figure) >= 0.1 else 4)
         case _:
             return words.number(figure, 2)
 

@@ -98,7 +98,7 @@ def latest_run(group: str) -> ModelRun | None:
 
 
 def measure_value(value: float, unit: str) -> str:
-    return f"{value:.2f}" if unit in {"currency", "ratio"} else f"{value:.3f}"
+    return f"{value:.2f}" if unit in {"currency", "ratio"} else f"{value:.{3 if abs(value) >= 0.1 else 4}f}"
 
 
 def model_cards() -> Iterator[Section]:

@@ -14,6 +14,7 @@ from cdp.screen.charts import bars_draw, dots_draw, nice_ceiling, spark_draw
 from cdp.screen.graph import graph_draw
 from cdp.screen.listing import number_or_none, page_of
 from cdp.screen.remember import remembered, remembered_forget
+from cdp.templatetags.ui import measure
 
 NOW = dt.datetime(2026, 11, 23, 14, 2, tzinfo=dt.UTC)
 
@@ -140,3 +141,9 @@ def test_a_figure_is_counted_once_until_it_is_old() -> None:
     assert remembered("x", 10, NOW + dt.timedelta(seconds=9), count).value == 1
     assert remembered("x", 10, NOW + dt.timedelta(seconds=11), count).value == 2
     remembered_forget()
+
+
+def test_scores_that_differ_look_different() -> None:
+    assert [measure(value, "score") for value in (0.0890, 0.0894, 0.8384, 0.8312, None)] == [
+        *("0.0890", "0.0894", "0.838", "0.831", "–"),
+    ]
