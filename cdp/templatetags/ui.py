@@ -148,7 +148,7 @@ def measure(value: object, unit: str) -> str:
         case "share":
             return words.share(figure)
         case "score":  # models differ in the third digit, and small scores in the fourth
-            return words.number(figure, 3 if figure is None or abs(figure) >= 0.1 else 4)
+            return words.number(figure, 4 if figure is not None and -0.1 < figure < 0.1 else 3)
         case _:
             return words.number(figure, 2)
 
