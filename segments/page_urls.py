@@ -4,6 +4,7 @@ from django.urls import path
 
 from cdp.access import settings_pages
 from cdp.collect import pages as collect
+from cdp.collect import replay_pages as replay
 from cdp.consent import pages as consent
 from cdp.consent import signal_pages
 from cdp.identity import pages as identity
@@ -58,7 +59,10 @@ urlpatterns = [
     path("sources/new/", collect.source_new_page, name="source_new"),
     path("sources/refused/", collect.rejects_page, name="rejects"),
     path("sources/refused/<int:reject_no>/", collect.reject_sample_page, name="reject_sample"),
+    path("sources/refused/<int:reject_no>/replay/", replay.reject_replay_page, name="reject_replay"),
     path("sources/<int:source_no>/", collect.source_page, name="source"),
+    path("sources/<int:source_no>/tail/", collect.source_tail_page, name="source_tail"),
+    path("sources/<int:source_no>/replay/<slug:code>/", replay.rejects_replay_page, name="rejects_replay"),
     path("settings/", settings_pages.settings_page, name="settings"),
     path("settings/keys/new/", settings_pages.api_key_new_page, name="api_key_new"),
     path("settings/keys/<slug:prefix>/revoke/", settings_pages.api_key_revoke_page, name="api_key_revoke"),

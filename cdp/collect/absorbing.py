@@ -116,6 +116,8 @@ def problems_record(calls: Sequence[Call], done: Absorbed, now: dt.datetime, *, 
                 calls[position].sample if is_refused and problem.code != "erased" else b"",
                 message_id=calls[position].message.message_id,
                 run_no=run_no,
+                is_kept=not is_refused,
+                holds_key=is_refused,
             )
             for position, problem, is_refused in done.problems
         ),

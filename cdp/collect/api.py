@@ -18,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from cdp.access.authentication import credentials_from
 from cdp.access.exceptions import ErrorReply, error_response
-from cdp.collect.bodies import body_inflate, envelope_read
+from cdp.collect.bodies import around_pack, body_inflate, envelope_read
 from cdp.collect.cors import origin_echo, preflight_headers
 from cdp.collect.messages import Refused, items_check
 from cdp.collect.rates import calls_allow
@@ -80,10 +80,10 @@ def _receive(request: HttpRequest, kind: str | None) -> HttpResponse:
     if wait := calls_allow(source.source_no, max(1, len(envelope.items)), settings.CONFIG.cdp_collect_rate_per_second):
         reply = ErrorReply(429, "rate_limited", "This write key sends too fast.", headers={"Retry-After": str(wait)})
         return reply.response()
-    accepted, refused = items_check(
-        envelope, kind=kind, sent_at_header=request.headers.get("SentAt"), received_at=received_at
-    )
-    calls_receive(source.source_no, accepted, refused, received_at)
+    sent_at = request.headers.get("SentAt")
+    accepted, refused = items_check(envelope, kind=kind, sent_at_header=sent_at, received_at=received_at)
+    around = around_pack(envelope, kind, sent_at) if refused else b""
+    calls_receive(source.source_no, accepted, refused, received_at, around=around)
     if not refused:
         return HttpResponse(SUCCESS, content_type="application/json")
     return JsonResponse({"success": True, "errors": [_shown(each) for each in refused[:MAX_ERRORS_SHOWN]]})

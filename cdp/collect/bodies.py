@@ -45,6 +45,29 @@ class Envelope:
     context: dict[str, Any] | None = None
 
 
+class _Around(msgspec.Struct, omit_defaults=True):
+    kind: str | None = None
+    sent_at: Any = None
+    context: dict[str, Any] | None = None
+
+
+_around_decoder = msgspec.json.Decoder(_Around)
+AROUND_BYTES = 32 * 1024
+
+
+def around_pack(envelope: Envelope, kind: str | None, sent_at_header: str | None) -> bytes:
+    """What a request said for all its calls, to be kept with a refused one; empty when it is too large to keep."""
+    sent_at = envelope.sent_at if envelope.sent_at is not None else sent_at_header
+    packed = msgspec.json.encode(_Around(kind, sent_at, envelope.context))
+    return packed if len(packed) <= AROUND_BYTES else b""
+
+
+def around_unpack(packed: bytes, item: bytes) -> tuple[Envelope, str | None]:
+    """The request of one call again, and the kind that its address said."""
+    around = _around_decoder.decode(packed)
+    return Envelope([item], None, around.sent_at, around.context), around.kind
+
+
 def body_inflate(body: bytes, encoding: str, max_bytes: int) -> bytes:
     """The plain body. gzip is unpacked up to ``max_bytes`` and never further, so a bomb costs one buffer.
 

@@ -131,7 +131,8 @@ def _set_apart(inbox_no: int, now: dt.datetime, error: Exception) -> DrainResult
             "not_storable" if is_hopeless else "failed",
             f"The call could not be processed ({type(error).__name__}).",
         )
-        rejects_record([NewReject(each.source_no, problem, each.payload, message_id=each.message_id)], now)
+        refusal = NewReject(each.source_no, problem, each.payload, message_id=each.message_id, holds_key=True)
+        rejects_record([refusal], now)
         inbox_remove([inbox_no])
     return DrainResult(taken=1, refused=1)
 

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models.functions import Now
 
-__all__ = ["ImportRun", "RateBucket", "Reject", "Source"]
+__all__ = ["ImportRun", "RateBucket", "Reject", "RepeatedCall", "Source"]
 
 
 class Source(models.Model):
@@ -68,8 +68,23 @@ class ImportRun(models.Model):
         return f"{self.kind} from {self.file_name}"
 
 
+class RejectQuerySet(models.QuerySet["Reject"]):
+    """Refused calls and lines."""
+
+    def replayable(self) -> "RejectQuerySet":
+        """Calls that are kept whole and were not taken since: these can be sent through the checks again."""
+        return self.filter(is_whole=True)
+
+    def open(self) -> "RejectQuerySet":
+        """Without those that a replay has settled."""
+        return self.exclude(outcome__in=("accepted", "duplicate"))
+
+
 class Reject(models.Model):
-    """One item or line that was not taken: field, reason, and the sample itself, encrypted."""
+    """One item or line that was not taken: field, reason, and the sample itself, encrypted.
+
+    ``kind``, ``name`` and ``person`` are what the live tail shows of a call: the person masked, once and for all.
+    """
 
     reject_no = models.BigAutoField(primary_key=True)
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="+")
@@ -80,7 +95,66 @@ class Reject(models.Model):
     code = models.CharField(max_length=40)
     reason = models.CharField(max_length=300)
     sample_encrypted = models.BinaryField(null=True)
+    around_encrypted = models.BinaryField(
+        null=True, help_text="What the request said for all its calls: kind, sentAt, context. A replay needs it."
+    )
+    kind = models.CharField(max_length=10, blank=True, db_default="")
+    name = models.CharField(max_length=200, blank=True, db_default="")
+    person = models.CharField(max_length=80, blank=True, db_default="")
+    is_kept = models.BooleanField(db_default=False, help_text="The rest of the call was taken.")
+    is_whole = models.BooleanField(
+        db_default=False,
+        help_text="The sample is the call as it came, uncut, so it can be sent through the checks again.",
+    )
+    holds_key = models.BooleanField(
+        db_default=False, help_text="Refused after it had been accepted: its message id counts as seen."
+    )
+    outcome = models.CharField(
+        max_length=10,
+        blank=True,
+        db_default="",
+        choices=[(o, o) for o in ("accepted", "duplicate", "refused")],
+        help_text="What the last replay came to.",
+    )
+    replayed_at = models.DateTimeField(null=True)
     received_at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    objects = RejectQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["source", "-reject_no"], name="rejects_by_source")]
 
     def __str__(self) -> str:
         return f"{self.code} at {self.field}"
+
+    @property
+    def obstacle(self) -> str:
+        """Why it cannot be sent through the checks again; empty when it can."""
+        if self.is_whole:
+            return ""
+        if self.outcome == "accepted":
+            return "Taken on replay"
+        if self.outcome == "duplicate":
+            return "Came in since"
+        if self.is_kept:
+            return "The rest of the call was taken"
+        if self.import_run_id is not None:
+            return "Correct the file and import it again"
+        return "Kept only cut: cannot be replayed" if self.code == "too_large" else "Not kept whole: cannot be replayed"
+
+
+class RepeatedCall(models.Model):
+    """A call whose message id had come before, for the live tail: some of them, kept for an hour. Unlogged."""
+
+    repeat_no = models.BigAutoField(primary_key=True)
+    source_no = models.BigIntegerField()
+    kind = models.CharField(max_length=10)
+    name = models.CharField(max_length=200)
+    person = models.CharField(max_length=80)
+    received_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["source_no", "-repeat_no"], name="repeats_by_source")]
+
+    def __str__(self) -> str:
+        return f"repeat {self.repeat_no}"

@@ -1,11 +1,12 @@
 """Data sources: where people and events come from, what was refused and why, how far each file got."""
 
 import datetime as dt
+from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -14,8 +15,10 @@ from cdp.collect.models import ImportRun, Reject, Source
 from cdp.collect.rejects import reject_sample
 from cdp.collect.selectors import sources_forget
 from cdp.collect.services import source_create
+from cdp.collect.tailing import WINDOW_ROWS, tail_read
 from cdp.core.errors import RejectedError
 from cdp.core.time import utc_now
+from cdp.identity.masking import DOTS
 from cdp.screen.listing import number_or_none, page_of
 from cdp.screen.page import actor_name, crumb, page_render, staff_page
 
@@ -28,7 +31,9 @@ KINDS = (("web", "Website"), ("server", "Server"), ("app", "App"), ("file", "Fil
 def sources_page(request: HttpRequest) -> HttpResponseBase:
     """Sources with their last event and their refusals of 7 days, and the latest files."""
     since = utc_now() - dt.timedelta(days=7)
-    refused = dict(Reject.objects.filter(received_at__gte=since).values_list("source_id").annotate(n=Count("pk")))
+    refused = dict(
+        Reject.objects.open().filter(received_at__gte=since).values_list("source_id").annotate(n=Count("pk"))
+    )
     return page_render(
         request,
         "cdp/sources.html",
@@ -117,8 +122,28 @@ def source_page(request: HttpRequest, source_no: int) -> HttpResponseBase:
         status=400 if problems else 200,
         source=source,
         problems=problems,
-        base_url=request.build_absolute_uri("/").rstrip("/"),
+        **tail_context(request, source),
     )
+
+
+def tail_context(request: HttpRequest, source: Source) -> dict[str, Any]:
+    """What the live tail shows: the lines, and without any how to send the first call."""
+    return {
+        "lines": tail_read(source.source_no),
+        "masked_key": f"{source.write_key[:4]}{DOTS}",
+        "window_rows": WINDOW_ROWS,
+        "base_url": request.build_absolute_uri("/").rstrip("/"),
+    }
+
+
+@require_safe
+@staff_page("cdp.view_source")
+def source_tail_page(request: HttpRequest, source_no: int) -> HttpResponseBase:
+    """The live tail alone, asked for every two seconds by an open page. Without the frame, which costs more than the rows."""
+    source = Source.objects.filter(source_no=source_no).first()
+    if source is None:
+        raise Http404
+    return render(request, "cdp/parts/tail.html", {"source": source, **tail_context(request, source)})
 
 
 @require_safe
@@ -127,8 +152,12 @@ def rejects_page(request: HttpRequest) -> HttpResponseBase:
     """What was refused: counts by reason over 7 days, and the latest rows."""
     before_no, source_no = number_or_none(request.GET.get("before")), number_or_none(request.GET.get("source"))
     since = utc_now() - dt.timedelta(days=7)
-    rejects = Reject.objects.select_related("source", "import_run").defer("sample_encrypted").order_by("-reject_no")
-    reasons = Reject.objects.filter(received_at__gte=since)
+    rejects = (
+        Reject.objects.select_related("source", "import_run")
+        .defer("sample_encrypted", "around_encrypted")
+        .order_by("-reject_no")
+    )
+    reasons = Reject.objects.open().filter(received_at__gte=since)
     if source_no is not None:
         rejects, reasons = rejects.filter(source_id=source_no), reasons.filter(source_id=source_no)
     if before_no is not None:
@@ -141,7 +170,11 @@ def rejects_page(request: HttpRequest) -> HttpResponseBase:
         crumbs=(crumb("Data sources", "sources"),),
         source=Source.objects.filter(source_no=source_no).first() if source_no else None,
         source_no=source_no,
-        reasons=list(reasons.values("code", "field").annotate(rows=Count("pk")).order_by("-rows")[:20]),
+        reasons=list(
+            reasons.values("source_id", "source__title", "code", "field")
+            .annotate(rows=Count("pk"), whole=Count("pk", filter=Q(is_whole=True)))
+            .order_by("-rows", "source_id", "code", "field")[:20]
+        ),
         listed=page_of(found, PAGE_ROWS, [r.reject_no for r in found], is_first=before_no is None),
     )
 

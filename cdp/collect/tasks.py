@@ -44,7 +44,8 @@ def inbox_drain() -> None:
 
 @shared_task(name="cdp.collect.tasks.rejects_sweep", ignore_result=True)  # type: ignore[untyped-decorator]
 def rejects_sweep() -> None:
-    """Remove rejects older than 30 days."""
+    """Remove rejects older than 30 days, and what the live tail remembers of repeats after an hour."""
+    services.repeats_sweep(utc_now())
     removed = services.rejects_sweep(utc_now())
     if removed:
         logger.info("rejects_swept", rejects=removed)

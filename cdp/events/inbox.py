@@ -14,6 +14,7 @@ from cdp.events.records import InboxItem, storable
 __all__ = [
     "Waiting",
     "event_names_note",
+    "inbox_accept",
     "inbox_add",
     "inbox_claim",
     "inbox_defer",
@@ -42,6 +43,7 @@ WITH fresh AS (
 INSERT INTO cdp_inboxevent (source_no, message_id, received_at, payload)
 SELECT source_no, message_id, received_at, payload FROM cdp_inbox_stage JOIN fresh USING (source_no, message_hash)
 ORDER BY position
+RETURNING source_no, message_id
 """
 
 
@@ -86,13 +88,18 @@ def messages_claim(source_no: int, message_ids: Sequence[str], day: dt.date) -> 
 
 
 def inbox_add(items: Sequence[InboxItem]) -> int:
-    """Accept tracking calls: each message id of a source once, ever. Returns how many were new.
+    """Accept tracking calls: each message id of a source once, ever. Returns how many were new; see ``inbox_accept``."""
+    return len(items) - len(inbox_accept(items))
+
+
+def inbox_accept(items: Sequence[InboxItem]) -> list[int]:
+    """Accept tracking calls: each message id of a source once, ever. Returns the positions of those that had come before.
 
     Atomic with or without a transaction around it; once committed the calls are safe, in the order they were given.
     Raises RejectedError, and accepts none, for a message id with U+0000 or half a character.
     """
     if not items:
-        return 0
+        return []
     for position, item in enumerate(items):
         storable(item.message_id, f"items[{position}].message_id")
     # Sorted, so that two requests with the same messages cannot wait for each other in a circle.
@@ -107,7 +114,15 @@ def inbox_add(items: Sequence[InboxItem]) -> int:
                 item = items[position]
                 copy.write_row((source_no, digest, item.message_id, item.received_at, item.payload, position))
         cursor.execute(INBOX_ADD, prepare=True)
-        return cursor.rowcount
+        if cursor.rowcount == len(items):
+            return []
+        new = set(cursor.fetchall())
+    return [
+        position
+        for position, item in enumerate(items)
+        if (item.source_no, item.message_id) not in new
+        or positions[item.source_no, message_hash(item.message_id)] != position
+    ]
 
 
 def inbox_claim(limit: int, now: dt.datetime, *, only: Sequence[int] | None = None) -> list[Waiting]:

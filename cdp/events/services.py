@@ -16,7 +16,7 @@ from cdp.events.files.compaction import store_compact
 from cdp.events.files.erasure import identifiers_erased, store_rewrite_erased
 from cdp.events.files.folding import store_fold_overlay, store_project_properties
 from cdp.events.flush import events_flush
-from cdp.events.inbox import inbox_add, message_hash, messages_claim
+from cdp.events.inbox import inbox_accept, inbox_add, message_hash, messages_claim, messages_release
 from cdp.events.locks import ledger_write_lock
 from cdp.events.maintenance import store_upkeep
 from cdp.events.models import Order
@@ -30,9 +30,11 @@ __all__ = [
     "events_flush",
     "identifiers_erase",
     "identifiers_erased",
+    "inbox_accept",
     "inbox_add",
     "message_hash",
     "messages_claim",
+    "messages_release",
     "orders_upsert",
     "outbox_claim",
     "outbox_finish",

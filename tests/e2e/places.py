@@ -42,6 +42,7 @@ FOUND = {
     "model-clusters": ("/admin/models/", r"/admin/models/runs/\d+/$", 2),
     "model-intent": ("/admin/models/", r"/admin/models/runs/\d+/$", 3),
     "source": ("/admin/sources/", r"/admin/sources/\d+/$", 0),
+    "refused-rows-again": ("/admin/sources/refused/", r"/admin/sources/\d+/replay/[\w-]+/$", 0),
     "destination-account": ("/admin/destinations/", r"/admin/destinations/accounts/[^/]+/$", 0),
     "staff-change": ("/admin/auth/user/", r"/admin/auth/user/\d+/change/$", 0),
     "purpose-change": ("/admin/cdp/purpose/", r"/admin/cdp/purpose/\d+/change/$", 0),

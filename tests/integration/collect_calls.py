@@ -37,6 +37,11 @@ def track_make(**overrides: Any) -> dict[str, Any]:
     } | overrides
 
 
+def untyped(**overrides: Any) -> dict[str, Any]:
+    """A track call for an address that says the kind."""
+    return {key: value for key, value in track_make(**overrides).items() if key != "type"}
+
+
 def basic(key: str) -> str:
     return "Basic " + base64.b64encode(f"{key}:".encode()).decode()
 

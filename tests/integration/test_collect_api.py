@@ -222,7 +222,7 @@ def test_too_fast_is_429_with_retry_after(client: Client, settings: object) -> N
 def test_database_down_is_503_with_retry_after(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     source_make()
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OperationalError("the connection is lost")
 
     monkeypatch.setattr(collect_api, "calls_receive", fail)

@@ -80,6 +80,44 @@
     }, 15000);
   }
 
+  // the newest calls of a source; a hidden or paused page asks for nothing
+  function tail() {
+    const place = document.querySelector("[data-tail]");
+    if (!place) return;
+    const state = document.querySelector("[data-tail-state]");
+    const button = document.querySelector("[data-tail-pause]");
+    const usual = state.textContent;
+    let paused = false;
+    let asking = false;
+    let shown = "";
+    const say = (words) => { if (state.textContent !== words) state.textContent = words; };
+    const ask = async () => {
+      if (paused || asking || document.hidden) return;
+      asking = true;
+      try {
+        const answer = await fetch(place.dataset.tail, { redirect: "error" }).catch(() => null);
+        const text = answer?.ok ? await answer.text().catch(() => null) : null;
+        if (paused) return;
+        say(text === null ? "No answer came. What stands here is older; reload the page if this stays." : usual);
+        if (text !== null && text !== shown) {
+          place.innerHTML = text;
+          shown = text;
+          scrollers();
+        }
+      } finally {
+        asking = false;
+      }
+    };
+    button.addEventListener("click", () => {
+      paused = !paused;
+      button.setAttribute("aria-pressed", String(paused));
+      button.querySelector("span").textContent = paused ? "Go on" : "Pause";
+      say(paused ? "Paused" : usual);
+      ask();
+    });
+    setInterval(ask, 2000);
+  }
+
   // live count of a rule while it is being written: waits 300 ms, cancels the count before
   function preview() {
     const form = document.querySelector("[data-preview]");
@@ -153,6 +191,7 @@
     copying();
     searchGuard();
     liveMark();
+    tail();
     preview();
     confirmations();
     onDemand();
