@@ -2,11 +2,13 @@
 
 import json
 import re
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.test import Client
 
 from cdp.access.models import AuditEntry
@@ -327,3 +329,26 @@ def test_more_than_go_at_once_go_on_from_there(client: Client, monkeypatch: pyte
         r"<h2>(.*?)</h2>", page.post(address, {"up_to": str(last), "after": after}).content.decode()
     )
     assert Event.objects.count() == 7
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_people_at_once_take_it_once(client: Client) -> None:
+    source_make()
+    rejects = refuse(client, *(track_make(messageId=f"m-{n}", userId=f"u-{n}") for n in range(20)))
+    start, counts = threading.Barrier(4), []
+
+    def act() -> None:
+        start.wait()
+        try:
+            counts.append(Counter(outcome for outcome, _ in again(*rejects)))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=act) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(counts, key=len) == [Counter(), Counter(), Counter(), Counter(accepted=20)]
+    assert Event.objects.count() == 20
+    assert len(audits()) == 1
