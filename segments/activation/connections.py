@@ -122,11 +122,15 @@ def secrets_open(row: Connection) -> dict[str, str]:
 
 def destination_account(row: Connection) -> tuple[Destination, Account]:
     """The network's connector and the opened account. Raises NeedsHumanError when the connector is gone."""
+    destination = _destination(row)
+    return destination, Account(row.base_url, settings_filled(destination, row.settings), secrets_open(row))
+
+
+def _destination(row: Connection) -> Destination:
     try:
-        destination = destination_find(row.destination)
+        return destination_find(row.destination)
     except LookupError as error:
         raise NeedsHumanError(str(error), code="unknown_destination") from None
-    return destination, Account(row.base_url, settings_filled(destination, row.settings), secrets_open(row))
 
 
 def send_policy(row: Connection) -> SendPolicy:
@@ -135,8 +139,20 @@ def send_policy(row: Connection) -> SendPolicy:
 
 
 def target_purposes(target: AudienceTarget) -> tuple[str, ...]:
-    """The audience's purposes and the destination's, all to be granted. Raises NeedsHumanError when unmapped."""
-    return tuple(dict.fromkeys([*target.audience.purposes, *destination_purposes(target.connection.destination)]))
+    """All that must be granted: the audience's purposes, the destination's, and those whose consent the network is told.
+
+    Raises NeedsHumanError when the destination is unmapped or its connector is gone.
+    """
+    connection = target.connection
+    mapped = destination_purposes(connection.destination)
+    return tuple(dict.fromkeys([*target.audience.purposes, *mapped, *purposes_told(connection)]))
+
+
+def purposes_told(row: Connection) -> list[str]:
+    """The purposes whose consent the network is told with every person. Raises NeedsHumanError when the connector is gone."""
+    destination = _destination(row)
+    settings = settings_filled(destination, row.settings)
+    return [settings[spec.key] for spec in destination.capabilities.settings if spec.is_purpose]
 
 
 def connection_pause(connection_id: int, reason: str, now: dt.datetime) -> None:

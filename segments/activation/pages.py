@@ -10,6 +10,7 @@ from cdp.identity.newest import people_shown
 from cdp.screen.listing import number_or_none, page_of
 from cdp.screen.page import crumb, page_render, staff_page
 from segments.activation import reading
+from segments.activation.connections import purposes_told
 from segments.activation.decisions import is_author
 from segments.activation.dry_run import DryRun
 from segments.activation.models import AudienceTarget, RemovalReceipt, Sync, SyncBatch, SyncOutcome
@@ -55,7 +56,8 @@ def target_render(request: HttpRequest, target: AudienceTarget, dry: DryRun | No
     mapped = DestinationPurpose.objects.filter(destination=target.connection.destination).first()
     receipts = list(RemovalReceipt.objects.filter(target=target).order_by("-receipt_no")[:10])
     titles = dict(Purpose.objects.values_list("key", "title"))
-    needed = sorted({*target.audience.purposes, *(mapped.purposes if mapped else [])})
+    told = purposes_told(target.connection) if destination else []
+    needed = sorted({*target.audience.purposes, *(mapped.purposes if mapped else []), *told})
     return page_render(
         request,
         "segments/target.html",

@@ -51,7 +51,10 @@ class BatchRejectedError(RejectedError):
 
 @dataclass(frozen=True, slots=True)
 class SettingSpec:
-    """One option of a connection. ``pattern`` must match the whole text; ``default`` is used where nothing is entered."""
+    """One option of a connection. ``pattern`` must match the whole text; ``default`` is used where nothing is entered.
+
+    ``is_purpose``: its value is a purpose whose consent the network is told; nobody is added without it.
+    """
 
     key: str
     title: str
@@ -60,6 +63,7 @@ class SettingSpec:
     default: str = ""
     help: str = ""
     choices: tuple[str, ...] = ()
+    is_purpose: bool = False
 
 
 @dataclass(frozen=True, slots=True)

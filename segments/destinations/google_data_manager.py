@@ -57,8 +57,12 @@ class GoogleDataManager:
             ),
             SettingSpec("login_account_id", "Manager account id", r"\d{4,20}", help="Digits only; when a manager account signs in."),
             SettingSpec("membership_days", "Days on the list", r"[1-9]\d{0,2}", default="540", help="1 to 540."),
-            SettingSpec("ad_user_data_purpose", "Purpose behind ad user data", r"[a-z_]+", default="advertising"),
-            SettingSpec("ad_personalization_purpose", "Purpose behind ad personalisation", r"[a-z_]+", default="advertising"),
+            SettingSpec(
+                "ad_user_data_purpose", "Purpose behind ad user data", r"[a-z_]+", default="advertising", is_purpose=True,
+            ),
+            SettingSpec(
+                "ad_personalization_purpose", "Purpose behind ad personalisation", r"[a-z_]+", default="advertising", is_purpose=True,
+            ),
             SettingSpec("send_address", "Match by name and postal code too", default="no", choices=("no", "yes")),
             SettingSpec("token_uri", "Token address", r"https?://\S+", default="https://oauth2.googleapis.com/token"),
         ),

@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from cdp.consent.models import ConsentState, DestinationPurpose
 from cdp.core.errors import RejectedError
 from segments.activation.models import AudienceTarget, Connection, SentEntry, Sync, SyncBatch, SyncOutcome
-from segments.activation.services import sync_approve, sync_cancel, sync_send_additions
+from segments.activation.services import connection_save, sync_approve, sync_cancel, sync_send_additions
 from segments.definition.models import SegmentVersion
 from tests.activation_world import Stage, digest_of, members_set, people_make, stage_make
 from tests.sandbox_stage import SandboxTalk, sandbox_thread
@@ -29,6 +29,19 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxTalk]:
 @pytest.fixture(params=["google", "meta"])
 def stage(request: pytest.FixtureRequest, sandbox: SandboxTalk) -> Stage:
     return stage_make(sandbox, request.param, 40)
+
+
+def test_nobody_is_added_without_the_consent_that_google_is_told(sandbox: SandboxTalk) -> None:
+    stage = stage_make(sandbox, "google", 5)
+    connection = stage.target.connection
+    connection_save(
+        connection.key, connection.title, connection.destination, base_url=connection.base_url, is_sandbox=True,
+        settings={**connection.settings, "ad_personalization_purpose": "personalisation"}, actor="test",
+    )  # fmt: skip
+    stage.sync()
+    assert stage.listed == []  # they granted advertising only
+    reach = last(stage).reach
+    assert (reach["members"], reach["consent"], reach["wanted"]) == (5, 5, 0)
 
 
 def last(stage: Stage) -> Sync:
