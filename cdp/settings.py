@@ -195,9 +195,9 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CONFIG.cdp_https
 SECURE_SSL_REDIRECT = CONFIG.cdp_https
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked on this machine, behind whatever ends TLS
 SECURE_HSTS_SECONDS = 31_536_000 if CONFIG.cdp_https else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = CONFIG.cdp_https
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False  # would bind the owner's whole domain, not only this host
 if CONFIG.cdp_trusted_proxies:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
@@ -244,6 +244,9 @@ CELERY_BROKER_URL = CONFIG.celery_broker_url or pgmq_broker_url(DATABASE_URL)
 # Measured on 2 cores: 37 ms from publishing to the start of a task on an idle worker (the default second between polls: 250 ms).
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {
+        **(
+            {} if CONFIG.celery_broker_url else {"conn_string": DATABASE_URL}
+        ),  # with its TLS options, which the URL loses
         "init_extension": False,
         "visibility_timeout": 900,
         "wait_time_seconds": 1,

@@ -12,6 +12,7 @@ from cdp.core.ids import uuid7
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 SLOW_SECONDS = 1.0
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 logger = structlog.get_logger(__name__)
 
 type Answer = Callable[[HttpRequest], HttpResponseBase]
@@ -29,11 +30,12 @@ def request_context(get_response: Answer) -> Answer:
             seconds = perf_counter() - started
             match = request.resolver_match
             route = match.route if match else "unmatched"
-            requests_total.labels(route, request.method, response.status_code).inc()
+            method = request.method if request.method in METHODS else "other"  # the client's own words make no labels
+            requests_total.labels(route, method, response.status_code).inc()
             request_seconds.labels(route).observe(seconds)
             level = "info" if response.status_code >= 400 or seconds > SLOW_SECONDS else "debug"
             getattr(logger, level)(
-                "request_done", route=route, method=request.method, status=response.status_code, ms=round(seconds * 1e3)
+                "request_done", route=route, method=method, status=response.status_code, ms=round(seconds * 1e3)
             )
         response["X-Request-ID"] = request_id
         return response
