@@ -83,7 +83,7 @@ def calls_absorb(calls: Sequence[Call], now: dt.datetime) -> Absorbed:
     if not calls:
         return done
     ledger_write_lock()
-    resolutions = identifiers_resolve(_observations(calls, done, now))
+    resolutions = identifiers_resolve(_observations(calls, done, now), now)
     resolved: dict[int, Resolved] = {}
     for position, (call, found) in enumerate(zip(calls, resolutions, strict=True)):
         owner = _owner(position, call, found, done)

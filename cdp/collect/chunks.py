@@ -140,7 +140,7 @@ def _claim(
 def _consents_store(source_no: int, found: Sequence[_Read], done: ChunkResult, now: dt.datetime) -> None:
     lines = [(each, each.entry.consent) for each in found if each.entry.consent is not None]
     resolutions = identifiers_resolve(
-        [Observation(line.identifiers, source_no, line.key, line.occurred_at) for _, line in lines]
+        [Observation(line.identifiers, source_no, line.key, line.occurred_at) for _, line in lines], now
     )
     rows: list[NewConsent] = []
     for (each, line), resolution in zip(lines, resolutions, strict=True):

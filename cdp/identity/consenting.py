@@ -51,7 +51,8 @@ def decisions_record(decisions: Sequence[Decision], now: dt.datetime) -> list[Ou
         asked = [decision for decision, problem in zip(decisions, problems, strict=True) if problem is None]
         resolved = iter(
             identifiers_resolve(
-                [Observation(tuple(d.identifiers.items()), SYSTEM_SOURCE_NO, d.idempotency_key, now) for d in asked]
+                [Observation(tuple(d.identifiers.items()), SYSTEM_SOURCE_NO, d.idempotency_key, now) for d in asked],
+                now,
             )
         )
         done = acts_known(SYSTEM_SOURCE_NO, [decision.idempotency_key for decision in asked])

@@ -20,9 +20,8 @@ IDENTIFIER_COLUMNS = (
 )
 
 
-def graph_record(graph: Graph, chunk: Chunk, observations: Sequence[Observation]) -> None:
+def graph_record(graph: Graph, chunk: Chunk, observations: Sequence[Observation], now: dt.datetime) -> None:
     """Number and store new people and identifiers, write the evidence, then move what was merged."""
-    now = max(observation.seen_at for observation in observations)
     fresh = [known for known in chunk.known if known.node.identifier_no is None and known.node.group is not None]
     created: dict[Group, list[Known]] = {}
     linked: list[Known] = []

@@ -3,6 +3,7 @@
 One at a time (``cdp.profiles.locks``), so that two resolvers that meet the same new identifier make one person of it.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 
 from django.conf import settings
@@ -39,11 +40,12 @@ def rules_load() -> dict[str, tuple[IdentifierType, Rule, frozenset[str]]]:
     }
 
 
-def identifiers_resolve(observations: Sequence[Observation]) -> list[Resolution]:
+def identifiers_resolve(observations: Sequence[Observation], now: dt.datetime) -> list[Resolution]:
     """Whose each observation is, in order; new people, links, merges and decisions are written in the caller's transaction.
 
     At most 5,000 observations (RejectedError). Values that are malformed, blocked, over a limit or erased are left out and
-    named in ``rejected``; when the strongest of an observation was erased, or nothing is left, it belongs to nobody.
+    named in ``rejected``. ``now`` dates the evidence, whatever time the observations are of. When the strongest of an
+    observation was erased, or nothing is left, it belongs to nobody.
     """
     if not observations:
         return []
@@ -54,7 +56,7 @@ def identifiers_resolve(observations: Sequence[Observation]) -> list[Resolution]
     chunk = _read(observations, rules)
     _look_up(chunk)
     _drop_erased(chunk)
-    matches = _match(chunk, observations, {key: rule for key, (_, rule, _) in rules.items()})
+    matches = _match(chunk, observations, {key: rule for key, (_, rule, _) in rules.items()}, now)
     sightings_record(chunk)
     return [
         Resolution(None, None, rejected)
@@ -180,7 +182,9 @@ def _drop_erased(chunk: Chunk) -> None:
         chunk.usable[position] = [] if usable[0].is_erased else [known for known in usable if not known.is_erased]
 
 
-def _match(chunk: Chunk, observations: Sequence[Observation], rules: dict[str, Rule]) -> list[Match | None]:
+def _match(
+    chunk: Chunk, observations: Sequence[Observation], rules: dict[str, Rule], now: dt.datetime
+) -> list[Match | None]:
     """Match the chunk in memory, write what is new, apply merges."""
     undecided = [position for position, usable in enumerate(chunk.usable) if usable and _needs_decision(usable)]
     groups: dict[int, Group] = {}
@@ -206,7 +210,7 @@ def _match(chunk: Chunk, observations: Sequence[Observation], rules: dict[str, R
         )
         matches.append(match)
     if graph.decisions or graph.merged:
-        graph_record(graph, chunk, observations)
+        graph_record(graph, chunk, observations, now)
     return matches
 
 

@@ -28,10 +28,10 @@ def observation(*names: str, at: dt.datetime = NOW, **overrides: Any) -> Observa
     return Observation(identifiers=tuple(raw(name) for name in names), **values)
 
 
-def resolve(*sightings: str, at: dt.datetime = NOW) -> list[Resolution]:
+def resolve(*sightings: str, at: dt.datetime = NOW, now: dt.datetime | None = None) -> list[Resolution]:
     """Each text holds the identifiers of one sighting: ``resolve("u1 a1", "e1")``; in a transaction of its own."""
     with transaction.atomic():
-        return identifiers_resolve([observation(*sighting.split(), at=at) for sighting in sightings])
+        return identifiers_resolve([observation(*sighting.split(), at=at) for sighting in sightings], now or at)
 
 
 def profile_of(name: str) -> int | None:

@@ -160,7 +160,7 @@ def test_ids_with_slashes_and_other_letters(client: Client) -> None:
 
     for value in ("a/b", "é à", "x/eventss", "50%", "👩‍🚀"):
         with transaction.atomic():
-            identifiers_resolve([Observation((("user_id", value),), 1, "m", NOW)])
+            identifiers_resolve([Observation((("user_id", value),), 1, "m", NOW)], NOW)
         body = get(client, f"profiles/user_id:{quote(value, safe='/')}?include=identifiers").json()
         assert body["identifiers"][0]["value"] == value
 

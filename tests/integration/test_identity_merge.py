@@ -158,7 +158,7 @@ def test_an_erased_person_does_not_come_back() -> None:
     profile_erase(profile_of("u1") or 0, "officer", NOW)
     with transaction.atomic():
         about_them, alone, shared_device = identifiers_resolve(
-            [observation("u1", "a9"), observation("e1"), observation("u2", "e1")]
+            [observation("u1", "a9"), observation("e1"), observation("u2", "e1")], NOW
         )
     assert (about_them.profile_no, alone.profile_no) == (None, None)
     assert [p.code for p in about_them.rejected + alone.rejected] == ["erased", "erased"]

@@ -12,7 +12,7 @@ from cdp.identity.models import Identifier, IdentifierType, IdentityDecision
 from cdp.identity.selectors import profile_find
 from cdp.identity.services import Observation, identifiers_resolve
 from cdp.profiles.models import Profile
-from tests.integration.people import HOUR, NOW, observation, people, profile_of, resolve, rows
+from tests.integration.people import DAY, HOUR, NOW, observation, people, profile_of, resolve, rows
 
 pytestmark = pytest.mark.django_db
 
@@ -73,7 +73,7 @@ def test_refused_values_are_named_and_the_rest_is_used() -> None:
         NOW,
     )
     with transaction.atomic():
-        found, nothing = identifiers_resolve([given, Observation((), 1, "m2", NOW)])
+        found, nothing = identifiers_resolve([given, Observation((), 1, "m2", NOW)], NOW)
     assert found.profile_no is not None
     assert [(p.field, p.code) for p in found.rejected] == [
         ("user_id", "blocked"),
@@ -88,7 +88,7 @@ def test_refused_values_are_named_and_the_rest_is_used() -> None:
 def test_a_type_blocks_values_of_its_own() -> None:
     IdentifierType.objects.filter(key="device_id").update(blocked_values=["SHOP-TILL"])
     with transaction.atomic():
-        (found,) = identifiers_resolve([Observation((("device_id", "shop-till"),), 1, "m", NOW)])
+        (found,) = identifiers_resolve([Observation((("device_id", "shop-till"),), 1, "m", NOW)], NOW)
     assert (found.profile_no, found.rejected[0].code) == (None, "blocked")
 
 
@@ -135,8 +135,8 @@ def test_anonymous_people_become_identified() -> None:
 
 def test_more_than_a_chunk_is_refused() -> None:
     with pytest.raises(RejectedError, match="5,000"), transaction.atomic():
-        identifiers_resolve([observation("u1")] * 5001)
-    assert identifiers_resolve([]) == []
+        identifiers_resolve([observation("u1")] * 5001, NOW)
+    assert identifiers_resolve([], NOW) == []
     assert Profile.objects.count() == 0
 
 
@@ -171,7 +171,7 @@ def test_two_resolvers_that_meet_the_same_new_identifier_make_one_person() -> No
 
     thread = threading.Thread(target=other)
     with transaction.atomic():
-        (mine,) = identifiers_resolve([observation("u1", "a1")])
+        (mine,) = identifiers_resolve([observation("u1", "a1")], NOW)
         thread.start()
         assert entered.wait(5)
         thread.join(0.3)
@@ -202,3 +202,10 @@ def test_many_resolvers_at_once() -> None:
     assert not problems
     assert people() == {frozenset({f"u{i}", f"e{i}", *(f"a{turn}{i}" for turn in range(4))}) for i in range(10)}
     assert Profile.objects.count() == 10
+
+
+def test_evidence_is_dated_by_the_resolving_and_the_person_by_what_was_seen() -> None:
+    resolve("u1 a1", at=NOW - 700 * DAY, now=NOW)
+    profile = Profile.objects.get(pk=profile_of("u1"))
+    assert (profile.created_at, profile.first_seen_at) == (NOW, NOW - 700 * DAY)
+    assert set(IdentityDecision.objects.values_list("decided_at", flat=True)) == {NOW}

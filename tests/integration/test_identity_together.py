@@ -26,7 +26,7 @@ def drain(chance: random.Random, turn: int) -> None:
     sightings = [chance.sample(names, chance.randint(1, 3)) for _ in range(5)]
     at = NOW + chance.randint(0, 50) * HOUR
     with transaction.atomic():
-        found = identifiers_resolve([observation(*sighting, at=at) for sighting in sightings])
+        found = identifiers_resolve([observation(*sighting, at=at) for sighting in sightings], at)
         numbers = [f.identifier_no for f in found if f.identifier_no is not None]
         traits_write([TraitRow(no, "country", chance.choice(["FR", "DE", None]), 1, at) for no in numbers])
         consents_record(
