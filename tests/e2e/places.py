@@ -36,7 +36,6 @@ FIXED = {
 FOUND = {
     "segment": ("/admin/segments/", r"/admin/segments/(?!new|preview)[a-z0-9_-]+/$", 0),
     "audience": ("/admin/audiences/", r"/admin/audiences/\d+/$", -1),
-    "audience-stopped": ("/admin/audiences/", r"/admin/audiences/\d+/$", 0),
     "model-recency": ("/admin/models/", r"/admin/models/runs/\d+/$", 0),
     "model-value": ("/admin/models/", r"/admin/models/runs/\d+/$", 1),
     "model-clusters": ("/admin/models/", r"/admin/models/runs/\d+/$", 2),
@@ -63,6 +62,10 @@ def places_find(page: Page, origin: str) -> dict[str, str]:
         found = links(page, origin, path, pattern)
         if found and -len(found) <= place < len(found):
             places[name] = found[place]
+    page.goto(f"{origin}/admin/audiences/")
+    stopped = page.locator("tr", has=page.locator(".pill.bad")).locator('a[href*="/admin/audiences/"]')
+    if stopped.count():
+        places["audience-stopped"] = stopped.first.get_attribute("href") or ""
     if "segment" in places:
         places["segment-edit"] = f"{places['segment']}edit/"
         if people := links(page, origin, places["segment"], r"/admin/people/[0-9a-f-]{36}/$"):
