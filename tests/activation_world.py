@@ -46,6 +46,8 @@ FAST = SendPolicy(
 )
 SLUGS = {"google": "google_data_manager", "meta": "meta_custom_audiences"}
 
+EVERYBODY: dict[str, object] = {"version": 1, "where": {"type": "all", "conditions": []}}
+
 
 def email_of(number: int) -> str:
     return f"person{number}@example.com"
@@ -207,7 +209,7 @@ def stage_make(
     numbers = people_make(people) if people else []
     segment = Segment.objects.create(key=key, title=key.title(), state="ready")
     version = SegmentVersion.objects.create(
-        segment=segment, version=1, definition={}, fingerprint="0" * 64, sentence="All", created_by=author
+        segment=segment, version=1, definition=EVERYBODY, fingerprint="0" * 64, sentence="All", created_by=author
     )
     Segment.objects.filter(pk=segment.pk).update(current_version=version)
     members_set(segment, numbers)

@@ -3,6 +3,7 @@
 import datetime as dt
 
 from django.db import transaction
+from django.db.models import F, Q
 
 from cdp.access.services import audit
 from cdp.core.errors import RejectedError
@@ -11,6 +12,7 @@ from segments.activation.models import AudienceTarget, Sync
 from segments.activation.planning import stopped_release
 from segments.activation.writer import target_lock
 from segments.definition.models import SegmentVersion
+from segments.definition.selectors import segments_behind
 
 
 def sync_approve(
@@ -19,7 +21,7 @@ def sync_approve(
     """Release a stopped run as planned, removals and all. Holds for this run only.
 
     Raises RejectedError: ``not_found``, ``conflict`` (not stopped any more, or its numbers changed since they were read) or
-    ``own_change`` (who changed the rule cannot approve it).
+    ``own_change`` (who changed the rule, or that of a segment it names, cannot approve it).
     """
     with transaction.atomic():
         sync = sync_stopped(sync_no)
@@ -81,9 +83,10 @@ def release(sync: Sync, now: dt.datetime, *, removals: bool) -> None:
 
 
 def is_author(sync: Sync, user_id: int) -> bool:
-    """Whether this person saved the version of the rule that the run rests on."""
+    """Whether this person saved a rule that the run rests on: the segment's, or that of a segment it names."""
     if sync.segment_version is None:
         return False
-    return SegmentVersion.objects.filter(
-        segment_id=sync.target.audience.segment_id, version=sync.segment_version, created_by_id=user_id
-    ).exists()
+    segment = sync.target.audience.segment
+    own = Q(segment=segment, version=sync.segment_version)
+    named = Q(segment__in=segments_behind(segment.key), pk=F("segment__current_version"))
+    return SegmentVersion.objects.filter(own | named, created_by_id=user_id).exists()

@@ -92,6 +92,17 @@ def segments_naming(key: str) -> list[Segment]:
     return [segment for segment in found if key in _named(segment)]
 
 
+def segments_behind(key: str) -> set[int]:
+    """Numbers of the segments whose members the rule of ``key`` rests on, directly or through others; not its own."""
+    refs = segment_refs()
+    waiting, found = [key], set[str]()
+    while waiting:
+        named = refs[waiting.pop()].refers_to & refs.keys()
+        waiting.extend(named - found)
+        found |= named
+    return {refs[name].segment_no for name in found - {key}}
+
+
 def definition_stored(segment: Segment) -> Definition:
     """The current rule of a segment. Raises LookupError for a segment without one."""
     if segment.current_version is None:

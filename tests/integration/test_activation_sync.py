@@ -13,8 +13,8 @@ from cdp.consent.models import ConsentState, DestinationPurpose
 from cdp.core.errors import RejectedError
 from segments.activation.models import AudienceTarget, Connection, SentEntry, Sync, SyncBatch, SyncOutcome
 from segments.activation.services import connection_save, sync_approve, sync_cancel, sync_send_additions
-from segments.definition.models import SegmentVersion
-from tests.activation_world import Stage, digest_of, members_set, people_make, stage_make
+from segments.definition.models import Segment, SegmentVersion
+from tests.activation_world import EVERYBODY, Stage, digest_of, members_set, people_make, stage_make
 from tests.sandbox_stage import SandboxTalk, sandbox_thread
 
 pytestmark = pytest.mark.django_db
@@ -139,6 +139,23 @@ def test_who_changed_the_rule_cannot_approve_it(stage: Stage) -> None:
     assert (run.state, run.approved_by_id, run.accepted) == ("sent", other.pk, 20)
     with pytest.raises(RejectedError):
         sync_approve(run.pk, user_id=other.pk, actor="other", now=run.started_at)
+
+
+def test_who_changed_a_segment_that_the_rule_names_cannot_approve_it(stage: Stage) -> None:
+    other = User.objects.create(username="other")
+    named = Segment.objects.create(key="recent", title="Recent", state="ready")
+    within = SegmentVersion.objects.create(
+        segment=named, version=1, definition=EVERYBODY, fingerprint="1" * 64, sentence="All", created_by=other
+    )
+    Segment.objects.filter(pk=named.pk).update(current_version=within)
+    rule = {"version": 1, "where": {"type": "all", "conditions": [{"type": "segment", "segment": "recent"}]}}
+    SegmentVersion.objects.filter(segment=stage.segment).update(definition=rule)
+    stage.sync()
+    members_set(stage.segment, stage.people[:20])
+    stage.sync()
+    with pytest.raises(RejectedError) as caught:
+        sync_approve(last(stage).pk, user_id=other.pk, actor="other", now=last(stage).started_at)
+    assert caught.value.code == "own_change"
 
 
 def test_additions_only_and_cancel(stage: Stage) -> None:
