@@ -236,5 +236,5 @@ def flow(run: Run) -> None:
         run.step(name, [PYTHON, "-m", "tests.kill.steps", name, run.as_of])
     run.step("compute", run.manage("compute_traits", "--as-of", run.as_of))
     run.step("seed", [PYTHON, "-m", "tests.kill.steps", "seed", run.sandbox_address])
-    run.step("segment", run.manage("evaluate_segments"))
+    run.step("segment", [PYTHON, "-m", "tests.kill.steps", "segment", run.as_of])
     run.step("sync", run.manage("sync_audiences", "--wait"))

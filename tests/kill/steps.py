@@ -50,6 +50,18 @@ def compact(as_of: str) -> None:
     store_compact(dt.datetime.fromisoformat(as_of), only_closed=False)
 
 
+def segment(as_of: str) -> None:
+    """Everybody's memberships as of the run's moment, as the command counts them: rounds may cross a midnight."""
+    from segments.audiences.services import memberships_follow, segment_evaluate, segments_in_order
+
+    moment = dt.datetime.fromisoformat(as_of)
+    memberships_follow(moment)
+    for each in segments_in_order():
+        done = segment_evaluate(each.segment_no, moment)
+        if done.state != "ready":
+            sys.exit(f"{each.key}: {done.state} {done.error}")
+
+
 if __name__ == "__main__":
     django.setup()
     globals()[sys.argv[1]](sys.argv[2])
