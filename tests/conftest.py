@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.fresh_database import flush_replace
@@ -34,10 +36,17 @@ def chromium_path() -> str:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The test database, and how it becomes fresh again after a test that commits."""
     with django_db_blocker.unblock():
         flush_replace()
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        # A server that a browser left in the middle of an answer may still hold a session; the database cannot go with it.
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -107,13 +107,13 @@ def test_the_same_question_is_answered_from_memory_until_data_change(monkeypatch
     did("u2")
     first = segment_preview(rule(FRENCH, BOUGHT), NOW)
     asked: list[object] = []
-    arrays = engine.Engine.arrays
+    run = engine.Engine._run
 
     def counting(self: Any, *values: Any, **named: Any) -> Any:
         asked.append(values)
-        return arrays(self, *values, **named)
+        return run(self, *values, **named)
 
-    monkeypatch.setattr(engine.Engine, "arrays", counting)
+    monkeypatch.setattr(engine.Engine, "_run", counting)
     assert segment_preview(rule(BOUGHT, FRENCH), NOW) is first
     assert not asked
     did("u1")
